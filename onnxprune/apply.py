@@ -1,0 +1,264 @@
+"""Applying masks: a new model with every weight sliced and every number that was a size rewritten."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import onnx
+from google.protobuf.message import Message
+from numpy.typing import NDArray
+from onnx import numpy_helper
+
+from onnxprune.axes import Dim, Expr, Mask, free_dims, keep
+from onnxprune.cost import Counts
+from onnxprune.model import ConstantKey, Model, NodeKey
+from onnxprune.record import Slot, Use
+from onnxprune.sizes import Size
+from onnxprune.trace import Trace, display_name
+
+
+@dataclass
+class Changes:
+    """What was changed, in terms of names in the file: the part of a plan that needs no dims to be read."""
+
+    keep: dict[str, dict[str, list[int]]] = field(default_factory=dict)
+    copies: dict[str, str] = field(default_factory=dict)
+    sizes: list[dict[str, Any]] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class _Variant:
+    """One way in which a constant is needed: kept positions per axis and new values of single elements."""
+
+    kept: tuple[tuple[int, bytes], ...] = ()
+    elements: tuple[tuple[int, int], ...] = ()
+
+
+def apply_masks(trace: Trace, masks: Mapping[Dim, Mask]) -> tuple[Model, Changes]:
+    """Return a new model in which the units that `masks` drop are gone, and what was changed.
+
+    The traced model is left as it is; what does not depend on a shrunk dim is copied unchanged.
+    """
+    editor = _Editor(trace, masks)
+    editor.rewrite_constants()
+    editor.rewrite_attributes()
+    editor.supply_inputs()
+    editor.rewrite_shapes()
+    return Model(editor.proto, trace.model.path), editor.changes
+
+
+class _Editor:
+    """The new model while it is made."""
+
+    def __init__(self, trace: Trace, masks: Mapping[Dim, Mask]) -> None:
+        self.trace = trace
+        self.masks = {dim: mask for dim, mask in masks.items() if not mask.all()}
+        self.counts: Counts = {dim: int(mask.sum()) for dim, mask in self.masks.items()}
+        self.changes = Changes()
+        self.variants = self._variants()
+        self.proto = _copy_without_weights(trace.model.proto)
+        self.model = Model(self.proto, trace.model.path)
+        self.names = {name for graph in self.model.graphs.values() for name in _names(graph)}
+        self.names |= {tensor.name for tensor in trace.model.proto.graph.initializer}
+
+    def _shrinks(self, expr: Expr) -> bool:
+        return any(dim in self.masks for dim in free_dims(expr))
+
+    def _variants(self) -> dict[ConstantKey, dict[_Variant, list[Use]]]:
+        """Per constant, the different ways in which its uses need it."""
+        elements = self._new_elements()
+        variants: dict[ConstantKey, dict[_Variant, list[Use]]] = {}
+        for use in self.trace.uses:
+            kept = tuple(
+                (axis, keep(expr, self.masks).tobytes()) for axis, expr in enumerate(use.axes) if self._shrinks(expr)
+            )
+            variant = _Variant(kept, tuple(sorted(elements.get(use.slot, {}).items())))
+            variants.setdefault(use.constant, {}).setdefault(variant, []).append(use)
+        return variants
+
+    def _new_elements(self) -> dict[Slot, dict[int, int]]:
+        """Return, per use of a constant that holds sizes, the elements that get another value."""
+        elements: dict[Slot, dict[int, int]] = {}
+        for follow in self.trace.record.follows:
+            source = follow.given.source if follow.given is not None else None
+            new = follow.wanted.under(self.counts)
+            if source is not None and new is not None and new != follow.wanted.dense:
+                elements.setdefault((source.node, source.slot), {})[source.element] = new
+        return elements
+
+    def rewrite_constants(self) -> None:
+        """Write every constant back, in as many versions as it is needed in."""
+        graph = self.proto.graph
+        for tensor in self.trace.model.proto.graph.initializer:
+            key = ("", tensor.name)
+            versions = list(self._versions(key))
+            if not versions:
+                graph.initializer.append(tensor)
+            for name, variant, uses in versions:
+                graph.initializer.append(self._made(key, variant, name))
+                self._rewire(uses, tensor.name, name)
+        self._rewrite_constant_nodes()
+        self._rewrite_initializer_inputs()
+
+    def _rewrite_constant_nodes(self) -> None:
+        for node in list(self.proto.graph.node):
+            key = ("", node.output[0]) if node.op_type == "Constant" else None
+            if key is None or key not in self.variants:
+                continue
+            for name, variant, uses in self._versions(key):
+                if name == key[1]:
+                    if variant != _Variant():
+                        del node.attribute[:]
+                        node.attribute.append(onnx.helper.make_attribute("value", self._made(key, variant, "")))
+                else:
+                    self.proto.graph.initializer.append(self._made(key, variant, name))
+                    self._rewire(uses, key[1], name)
+
+    def _versions(self, key: ConstantKey) -> Iterator[tuple[str, _Variant, list[Use]]]:
+        """Yield the versions of a constant; the unchanged one, or else the first, keeps the name."""
+        variants = self.variants.get(key, {})
+        keeper = _Variant() if _Variant() in variants else next(iter(variants), None)
+        for variant, uses in variants.items():
+            name = key[1]
+            if variant != keeper:
+                name = self._new_name(key[1])
+                self.changes.copies[name] = display_name(key)
+            yield name, variant, uses
+
+    def _new_name(self, name: str) -> str:
+        n = 2
+        while f"{name}_{n}" in self.names:
+            n += 1
+        self.names.add(f"{name}_{n}")
+        return f"{name}_{n}"
+
+    def _made(self, key: ConstantKey, variant: _Variant, name: str) -> onnx.TensorProto:
+        tensor = self.trace.model.constants[key]
+        if variant == _Variant():
+            made = onnx.TensorProto()
+            made.CopyFrom(tensor)
+        else:
+            values = self._sliced(key, variant, name)
+            made = numpy_helper.from_array(values)
+            made.data_type = tensor.data_type
+            made.doc_string = tensor.doc_string
+        made.name = name
+        return made
+
+    def _sliced(self, key: ConstantKey, variant: _Variant, name: str) -> NDArray[Any]:
+        values = self.trace.model.array(self.trace.model.constants[key])
+        label = name or display_name(key)
+        for axis, packed in variant.kept:
+            kept = np.flatnonzero(np.frombuffer(packed, bool))
+            values = values.take(kept, axis)
+            self.changes.keep.setdefault(label, {})[str(axis)] = kept.tolist()
+        if variant.elements:
+            values = np.array(values)
+            for place, new in variant.elements:
+                where = f"{label}[{place}]" if values.ndim else label
+                self.changes.sizes.append({"where": where, "old": int(values.flat[place]), "new": new})
+                values.flat[place] = new
+        return np.ascontiguousarray(values).reshape(values.shape)
+
+    def _rewire(self, uses: list[Use], old: str, new: str) -> None:
+        for use in uses if new != old else ():
+            key, slot = use.slot
+            self.model.node(key).input[slot] = new
+
+    def _rewrite_initializer_inputs(self) -> None:
+        """Before IR version 4 every initializer is an input too, and has to have the same shape there."""
+        shapes = {tensor.name: tuple(tensor.dims) for tensor in self.proto.graph.initializer}
+        for info in self.proto.graph.input:
+            if info.name in shapes and info.type.tensor_type.HasField("shape"):
+                for dim, length in zip(info.type.tensor_type.shape.dim, shapes[info.name], strict=False):
+                    dim.dim_value = length
+
+    def rewrite_attributes(self) -> None:
+        """Set integer attributes that follow a size."""
+        absent: dict[tuple[NodeKey, str], dict[int, Size]] = {}
+        for follow in self.trace.record.attributes:
+            wanted = follow.wanted.resolve(self.trace.axes)
+            node = self.model.node(follow.node)
+            attribute = next((a for a in node.attribute if a.name == follow.name), None)
+            if attribute is None:
+                absent.setdefault((follow.node, follow.name), {})[follow.place or 0] = wanted
+            elif wanted.under(self.counts) != wanted.dense:
+                self._set_attribute(node, attribute, follow.place, wanted)
+        for (key, name), sizes in absent.items():
+            values = [sizes[place].under(self.counts) for place in sorted(sizes)]
+            if values != [sizes[place].dense for place in sorted(sizes)]:
+                self.model.node(key).attribute.append(onnx.helper.make_attribute(name, values))
+
+    def _set_attribute(
+        self, node: onnx.NodeProto, attribute: onnx.AttributeProto, place: int | None, wanted: Size
+    ) -> None:
+        new = wanted.under(self.counts)
+        assert new is not None
+        where = f"{node.name or node.output[0]}.{attribute.name}" + ("" if place is None else f"[{place}]")
+        old = attribute.i if place is None else attribute.ints[place]
+        self.changes.sizes.append({"where": where, "old": int(old), "new": new})
+        if place is None:
+            attribute.i = new
+        else:
+            attribute.ints[place] = new
+
+    def supply_inputs(self) -> None:
+        """Give nodes the sizes that they took for granted, such as Split into equal parts."""
+        for follow in self.trace.record.inputs:
+            wanted = [size.resolve(self.trace.axes) for size in follow.wanted]
+            new = [size.under(self.counts) for size in wanted]
+            if new == [size.dense for size in wanted]:
+                continue
+            key, slot = follow.slot
+            node = self.model.node(key)
+            name = self._new_name(f"{node.name or node.output[0]}_sizes")
+            self.proto.graph.initializer.append(numpy_helper.from_array(np.array(new, np.int64), name))
+            node.input.extend([""] * (slot + 1 - len(node.input)))
+            node.input[slot] = name
+            for place, attribute in enumerate(node.attribute):
+                if attribute.name == follow.instead_of:
+                    del node.attribute[place]
+                    break
+            self.changes.sizes.append({"where": name, "old": None, "new": new})
+
+    def rewrite_shapes(self) -> None:
+        """Bring the declared shapes of intermediate tensors up to date."""
+        for info in self.proto.graph.value_info:
+            tensor = self.trace.tensors.get(info.name)
+            if tensor is None or tensor.axes is None or not info.type.tensor_type.HasField("shape"):
+                continue
+            for dim, expr in zip(info.type.tensor_type.shape.dim, tensor.axes, strict=False):
+                new = Size.along(expr).under(self.counts)
+                if self._shrinks(expr) and new is not None:
+                    dim.dim_value = new
+                elif self._shrinks(expr):
+                    dim.Clear()
+
+
+def _copy_without_weights(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Copy a model but for the initializers of its main graph, which would double the memory."""
+    copy = onnx.ModelProto()
+    _copy_fields(model, copy, "graph")
+    _copy_fields(model.graph, copy.graph, "initializer")
+    return copy
+
+
+def _copy_fields(source: Message, target: Message, left_out: str) -> None:
+    for descriptor, value in source.ListFields():
+        if descriptor.name == left_out:
+            continue
+        if isinstance(value, (int, float, str, bytes)):
+            setattr(target, descriptor.name, value)
+        elif isinstance(value, Message):
+            getattr(target, descriptor.name).CopyFrom(value)
+        else:
+            getattr(target, descriptor.name).MergeFrom(value)
+
+
+def _names(graph: onnx.GraphProto) -> Iterator[str]:
+    for node in graph.node:
+        yield from node.input
+        yield from node.output

@@ -1,0 +1,405 @@
+"""The axis algebra: what the positions along a tensor axis *are*, and how axes are tied together.
+
+Every axis of every tensor carries an expression:
+
+    expr := Dim(n)               n independent units; the only thing that can shrink
+          | Fixed(n)             n positions that must all stay, with the reason
+          | Product(e1, e2, ..)  outer to inner: position = (i1, i2, ..) row-major
+          | Sum(e1, e2, ..)      laid end to end
+
+Operators relate axes by `Axes.unify`; what must not shrink is `Axes.freeze`-d. Whatever is still a `Dim`
+at the end may lose units, and `keep`, `count` and `spread` carry that loss (or a saliency) between a dim
+and every axis that it is part of.
+
+This module knows numpy alone.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+Mask: TypeAlias = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class Dim:
+    """`size` independent units. Identity is `id`: two dims are the same only if they were unified."""
+
+    id: int
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Fixed:
+    """Positions that all stay. `size` is None where only the running model knows it; `symbol` then names it."""
+
+    size: int | None
+    reason: str = field(default="", compare=False)
+    symbol: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Product:
+    """A row-major grid of `factors`, outer to inner. Build it with `product`, which keeps it in normal form."""
+
+    factors: tuple[Expr, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Sum:
+    """`terms` laid end to end. Build it with `concat`, which keeps it in normal form."""
+
+    terms: tuple[Expr, ...]
+
+
+Expr: TypeAlias = "Dim | Fixed | Product | Sum"
+
+ONE = Fixed(1, "a single position")
+
+
+def size(expr: Expr) -> int | None:
+    """Return the number of positions of `expr`, or None where it is symbolic."""
+    if isinstance(expr, (Dim, Fixed)):
+        return expr.size
+    parts = [size(part) for part in _parts(expr)]
+    known = [part for part in parts if part is not None]
+    if len(known) < len(parts):
+        return None
+    return math.prod(known) if isinstance(expr, Product) else sum(known)
+
+
+def product(*factors: Expr) -> Expr:
+    """Return the product of `factors` in normal form.
+
+    Nested products are flattened, factors of size 1 vanish (splitting by 1 gives back the axis itself, so
+    unification would not terminate with them), and neighbouring fixed factors become one.
+    """
+    flat: list[Expr] = []
+    for factor in _flatten(factors, Product):
+        last = flat[-1] if flat else None
+        if isinstance(factor, Fixed) and isinstance(last, Fixed):
+            flat[-1] = _merge_fixed(last, factor)
+        elif size(factor) != 1:
+            flat.append(factor)
+    if any(size(factor) == 0 for factor in flat):
+        return Fixed(0, "an empty axis")
+    return _unwrap(flat, Product, ONE)
+
+
+def concat(*terms: Expr) -> Expr:
+    """Return `terms` laid end to end, in normal form: flat, without empty terms, fixed neighbours merged."""
+    flat: list[Expr] = []
+    for term in _flatten(terms, Sum):
+        last = flat[-1] if flat else None
+        if size(term) == 0:
+            continue
+        if isinstance(term, Fixed) and isinstance(last, Fixed) and term.size is not None and last.size is not None:
+            flat[-1] = Fixed(last.size + term.size, last.reason or term.reason)
+        else:
+            flat.append(term)
+    return _unwrap(flat, Sum, Fixed(0, "an empty axis"))
+
+
+def free_dims(expr: Expr) -> list[Dim]:
+    """Return the distinct dims in a resolved expression, outer to inner and first to last."""
+    return list(dict.fromkeys(_walk_dims(expr)))
+
+
+def keep(expr: Expr, masks: Mapping[Dim, Mask]) -> Mask:
+    """Return which positions along a resolved axis stay: bool, shape [size(expr)].
+
+    `masks` holds a bool vector for each dim that shrinks; a dim that is not in it stays whole.
+    """
+    if isinstance(expr, Dim):
+        mask = masks.get(expr)
+        return np.ones(expr.size, bool) if mask is None else mask
+    if isinstance(expr, Fixed):
+        if expr.size is None:
+            raise ValueError("a symbolic axis has no mask")
+        return np.ones(expr.size, bool)
+    parts = [keep(part, masks) for part in _parts(expr)]
+    if isinstance(expr, Sum):
+        return np.concatenate(parts)
+    grid = parts[0]
+    for part in parts[1:]:
+        grid = np.logical_and.outer(grid, part).ravel()
+    return grid
+
+
+def count(expr: Expr, counts: Mapping[Dim, int]) -> int:
+    """Return how many positions of a resolved axis stay when each dim keeps `counts[dim]` units (default: all)."""
+    if isinstance(expr, Dim):
+        return counts.get(expr, expr.size)
+    if isinstance(expr, Fixed):
+        if expr.size is None:
+            raise ValueError("a symbolic axis has no count")
+        return expr.size
+    if isinstance(expr, Product):
+        return math.prod(count(factor, counts) for factor in expr.factors)
+    return sum(count(term, counts) for term in expr.terms)
+
+
+def spread(expr: Expr, values: NDArray[Any]) -> dict[Dim, NDArray[Any]]:
+    """Add up a value per position into a value per unit of each dim: the adjoint of `keep`.
+
+    `values` has shape [size(expr)]; each result has shape [dim.size].
+    """
+    totals: dict[Dim, NDArray[Any]] = {}
+    _spread_into(expr, values, totals)
+    return totals
+
+
+def _spread_into(expr: Expr, values: NDArray[Any], totals: dict[Dim, NDArray[Any]]) -> None:
+    if isinstance(expr, Dim):
+        totals[expr] = totals[expr] + values if expr in totals else values
+    elif isinstance(expr, Sum):
+        start = 0
+        for term in expr.terms:
+            stop = start + (size(term) or 0)
+            _spread_into(term, values[start:stop], totals)
+            start = stop
+    elif isinstance(expr, Product):
+        grid = values.reshape([size(factor) or 0 for factor in expr.factors])
+        for place, factor in enumerate(expr.factors):
+            others = tuple(axis for axis in range(grid.ndim) if axis != place)
+            _spread_into(factor, grid.sum(axis=others), totals)
+
+
+class Mismatch(Exception):
+    """Two axes that cannot be laid over each other. Never leaves this module."""
+
+
+class Axes:
+    """The dims of one model and what has been concluded about them so far."""
+
+    def __init__(self) -> None:
+        self._bindings: dict[int, Expr] = {}
+        self._trail: list[int] = []
+        self._plural: set[int] = set()
+        self._created = 0
+
+    def dim(self, units: int) -> Expr:
+        """Return a new dim of `units` units; an axis of 0 or 1 positions can never shrink and is fixed."""
+        if units == 1:
+            return ONE
+        if units == 0:
+            return Fixed(0, "an empty axis")
+        self._created += 1
+        return Dim(self._created, units)
+
+    def resolve(self, expr: Expr) -> Expr:
+        """Return `expr` with everything that is known put in, in normal form."""
+        while isinstance(expr, Dim):
+            bound = self._bindings.get(expr.id)
+            if bound is None:
+                return expr
+            expr = bound
+        if isinstance(expr, Fixed):
+            return expr
+        parts = [self.resolve(part) for part in _parts(expr)]
+        return product(*parts) if isinstance(expr, Product) else concat(*parts)
+
+    def unify(self, first: Expr, second: Expr, where: str) -> bool:
+        """Conclude that two axes are the same, position by position.
+
+        Returns False, with both frozen as they were before and `where` in the reason, if they cannot be laid
+        over each other. Nothing stays half bound.
+        """
+        mark = len(self._trail)
+        try:
+            self._unify(first, second)
+        except Mismatch as mismatch:
+            while len(self._trail) > mark:
+                del self._bindings[self._trail.pop()]
+            reason = f"{where}: {mismatch}"
+            self.freeze(first, reason)
+            self.freeze(second, reason)
+            return False
+        return True
+
+    def freeze(self, expr: Expr, reason: str) -> None:
+        """Conclude that nothing in `expr` may shrink, because of `reason`."""
+        for dim in free_dims(self.resolve(expr)):
+            self._bind(dim, Fixed(dim.size, reason))
+
+    def keep_plural(self, expr: Expr) -> None:
+        """Conclude that `expr` must keep at least two positions: at one, broadcasting or Squeeze would change meaning."""
+        expr = self.resolve(expr)
+        if isinstance(expr, Dim):
+            self._plural.add(expr.id)
+        elif isinstance(expr, Product) and not any(isinstance(factor, (Fixed, Sum)) for factor in expr.factors):
+            self.keep_plural(expr.factors[0])
+
+    def minimum(self, dim: Dim) -> int:
+        """Return the number of units that `dim` must keep: 1, or 2 where one would change meaning."""
+        return 2 if dim.id in self._plural else 1
+
+    def _bind(self, dim: Dim, target: Expr) -> None:
+        if dim in _walk_dims(target):
+            raise Mismatch(f"{show(dim)} would contain itself in {show(target)}")
+        self._bindings[dim.id] = target
+        self._trail.append(dim.id)
+        if dim.id in self._plural:
+            self.keep_plural(target)
+
+    def _unify(self, first: Expr, second: Expr) -> None:
+        a, b = self.resolve(first), self.resolve(second)
+        if a == b:
+            return
+        size_a, size_b = size(a), size(b)
+        if size_a is not None and size_b is not None and size_a != size_b:
+            raise Mismatch(f"{size_a} positions against {size_b}")
+        if isinstance(a, Fixed):
+            self.freeze(b, a.reason)
+        elif isinstance(b, Fixed):
+            self.freeze(a, b.reason)
+        elif isinstance(a, Dim) and isinstance(b, Dim):
+            older, younger = sorted((a, b), key=lambda dim: dim.id)
+            self._bind(younger, older)
+        elif isinstance(a, Dim):
+            self._bind(a, b)
+        elif isinstance(b, Dim):
+            self._bind(b, a)
+        elif isinstance(a, Product) and isinstance(b, Product):
+            self._unify_products(a, b)
+        elif isinstance(a, Sum) and isinstance(b, Sum):
+            self._unify_sums(a, b)
+        elif isinstance(a, Sum) and isinstance(b, Product):
+            self._unify_sum_with_product(a, b)
+        elif isinstance(a, Product) and isinstance(b, Sum):
+            self._unify_sum_with_product(b, a)
+
+    def _unify_products(self, first: Product, second: Product) -> None:
+        """Walk both from the innermost factor; where one size divides the other, the larger factor splits."""
+        left, right = list(first.factors), list(second.factors)
+        while left and right:
+            a, b = self._pop_factor(left), self._pop_factor(right)
+            size_a, size_b = size(a), size(b)
+            if size_a is None or size_b is None:
+                left.append(a)
+                right.append(b)
+                break
+            if size_a == size_b:
+                self._unify(a, b)
+            elif size_a % size_b == 0:
+                left.append(self._split_off_inner(a, b, size_a // size_b))
+            elif size_b % size_a == 0:
+                right.append(self._split_off_inner(b, a, size_b // size_a))
+            else:
+                raise Mismatch(f"{show(first)} does not line up with {show(second)} ({size_a} against {size_b})")
+        for rest in (*left, *right):
+            self.freeze(rest, f"{show(first)} meets {show(second)} at a size known only at run time")
+
+    def _pop_factor(self, factors: list[Expr]) -> Expr:
+        """Take the innermost factor, which may have become a product since the list was made."""
+        factor = self.resolve(factors.pop())
+        if isinstance(factor, Product):
+            factors.extend(factor.factors)
+            factor = factors.pop()
+        return factor
+
+    def _split_off_inner(self, factor: Expr, inner: Expr, outer_size: int) -> Expr:
+        outer = self.dim(outer_size)
+        self._unify(factor, product(outer, inner))
+        return outer
+
+    def _unify_sums(self, first: Sum, second: Sum) -> None:
+        """Walk both from the first term; the longer term is split at the other's boundary."""
+        left, right = list(reversed(first.terms)), list(reversed(second.terms))
+        while left and right:
+            a, b = left.pop(), right.pop()
+            size_a, size_b = size(a), size(b)
+            if size_a is None or size_b is None:
+                raise Mismatch(f"{show(first)} against {show(second)}: a boundary is known only at run time")
+            if size_a > size_b:
+                a, tail = self._split(a, size_b)
+                left.append(tail)
+            elif size_b > size_a:
+                b, tail = self._split(b, size_a)
+                right.append(tail)
+            self._unify(a, b)
+
+    def _split(self, expr: Expr, position: int) -> tuple[Expr, Expr]:
+        """Split an axis of known size in two at `position`. Raises `Mismatch` where no unit ends there."""
+        total = size(expr)
+        assert total is not None and 0 <= position <= total
+        head, tail = self.dim(position), self.dim(total - position)
+        self._unify(expr, concat(head, tail))
+        return head, tail
+
+    def _unify_sum_with_product(self, terms: Sum, grid: Product) -> None:
+        """Split the product's outer factors at the sum's boundaries; every term then shares the inner factors."""
+        sizes = [size(term) for term in terms.terms]
+        for cut in range(1, len(grid.factors)):
+            inner = product(*grid.factors[cut:])
+            block = size(inner)
+            if block is None or any(length is None or length % block for length in sizes):
+                continue
+            outers = [self.dim((length or 0) // block) for length in sizes]
+            for term, outer in zip(terms.terms, outers, strict=True):
+                self._unify(term, product(outer, inner))
+            self._unify(product(*grid.factors[:cut]), concat(*outers))
+            return
+        raise Mismatch(f"{show(terms)} has boundaries inside the units of {show(grid)}")
+
+
+def show(expr: Expr) -> str:
+    """Return a short text for messages, such as `64`, `12*64` or `32+32`; fixed parts carry a `!`."""
+    if isinstance(expr, Dim):
+        return str(expr.size)
+    if isinstance(expr, Fixed):
+        return f"{expr.symbol or '?'}!" if expr.size is None else f"{expr.size}!"
+    if isinstance(expr, Product):
+        return "*".join(f"({show(f)})" if isinstance(f, Sum) else show(f) for f in expr.factors)
+    return "+".join(show(term) for term in expr.terms)
+
+
+def reasons(expr: Expr) -> list[str]:
+    """Return why parts of a resolved axis are fixed, without repeats; axes of one position need no reason."""
+    if isinstance(expr, Fixed):
+        return [expr.reason] if expr.size != 1 and expr.reason else []
+    return list(dict.fromkeys(reason for part in _parts(expr) for reason in reasons(part)))
+
+
+def _parts(expr: Expr) -> tuple[Expr, ...]:
+    if isinstance(expr, Product):
+        return expr.factors
+    return expr.terms if isinstance(expr, Sum) else ()
+
+
+def _walk_dims(expr: Expr) -> Iterator[Dim]:
+    if isinstance(expr, Dim):
+        yield expr
+    for part in _parts(expr):
+        yield from _walk_dims(part)
+
+
+def _flatten(parts: Iterable[Expr], kind: type[Product] | type[Sum]) -> Iterator[Expr]:
+    for part in parts:
+        if isinstance(part, kind):
+            yield from _parts(part)
+        else:
+            yield part
+
+
+def _merge_fixed(outer: Fixed, inner: Fixed) -> Fixed:
+    if outer.size == 1:
+        return inner
+    if inner.size == 1:
+        return outer
+    reason = outer.reason or inner.reason
+    if outer.size is None or inner.size is None:
+        return Fixed(None, reason, f"{outer.symbol or outer.size}*{inner.symbol or inner.size}")
+    return Fixed(outer.size * inner.size, reason)
+
+
+def _unwrap(parts: list[Expr], kind: type[Product] | type[Sum], empty: Fixed) -> Expr:
+    if not parts:
+        return empty
+    return parts[0] if len(parts) == 1 else kind(tuple(parts))

@@ -1,0 +1,95 @@
+"""What a model costs at any candidate widths: parameters and multiply-accumulates, exactly, without touching a weight."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from onnxprune.axes import Dim, Expr, Fixed, Product, Sum, count, free_dims
+from onnxprune.model import ConstantKey
+from onnxprune.parameters import parameter_uses
+from onnxprune.trace import Trace
+
+Counts = Mapping[Dim, int]
+
+
+@dataclass(frozen=True)
+class Term:
+    """A constant factor times the product of the counts of some axes."""
+
+    factor: int
+    axes: tuple[Expr, ...]
+
+    def at(self, counts: Counts) -> int:
+        """Return the value at candidate widths."""
+        return self.factor * math.prod(count(axis, counts) for axis in self.axes)
+
+
+class Cost:
+    """Parameters and MACs of one model as functions of the number of units that each dim keeps."""
+
+    def __init__(self, trace: Trace, symbols: Mapping[str, int]) -> None:
+        """`symbols` gives the sizes that only the running model knows; one that is not there counts as 1."""
+        self.dims = trace.dims
+        self._tensors = _tensor_terms(trace)
+        self._work = [_term(work.axes, symbols) for work in trace.work]
+
+    def params(self, counts: Counts) -> int:
+        """Return the number of parameters: weights, biases, normalization and embedding values."""
+        return sum(_stored(groups, counts) for groups in self._tensors)
+
+    def macs(self, counts: Counts) -> int:
+        """Return the multiply-accumulates of one forward pass: convolutions and matrix products."""
+        return sum(term.at(counts) for term in self._work)
+
+    def channels(self, counts: Counts) -> int:
+        """Return the number of units that all prunable dims keep together."""
+        return sum(counts.get(dim, dim.size) for dim in self.dims)
+
+
+def _tensor_terms(trace: Trace) -> list[list[Term]]:
+    """Per constant, one term for each different way in which its uses may shrink."""
+    groups: dict[ConstantKey, dict[tuple[Expr, ...], Term]] = {}
+    for use in parameter_uses(trace):
+        groups.setdefault(use.constant, {}).setdefault(use.axes, _term(use.axes, {}))
+    return [list(ways.values()) for ways in groups.values()]
+
+
+def _stored(ways: list[Term], counts: Counts) -> int:
+    """Uses that shrink differently need a copy each; those that do not shrink share the dense tensor."""
+    if len(ways) == 1:
+        return ways[0].at(counts)
+    dense = ways[0].at({})
+    sizes = [way.at(counts) for way in ways]
+    shrunk = [size for size in sizes if size != dense]
+    return sum(shrunk) + (dense if len(shrunk) < len(sizes) else 0)
+
+
+def _term(axes: tuple[Expr, ...], symbols: Mapping[str, int]) -> Term:
+    factor, open_axes = 1, []
+    for axis in axes:
+        if free_dims(axis):
+            fixed, rest = _without_symbols(axis, symbols)
+            factor *= fixed
+            open_axes.append(rest)
+        else:
+            factor *= _fixed_size(axis, symbols)
+    return Term(factor, tuple(open_axes))
+
+
+def _without_symbols(axis: Expr, symbols: Mapping[str, int]) -> tuple[int, Expr]:
+    if not isinstance(axis, Product):
+        return 1, axis
+    fixed = math.prod(_fixed_size(factor, symbols) for factor in axis.factors if isinstance(factor, Fixed))
+    return fixed, Product(tuple(factor for factor in axis.factors if not isinstance(factor, Fixed)))
+
+
+def _fixed_size(axis: Expr, symbols: Mapping[str, int]) -> int:
+    if isinstance(axis, Fixed):
+        if axis.size is not None:
+            return axis.size
+        return math.prod(int(part) if part.isdigit() else symbols.get(part, 1) for part in axis.symbol.split("*"))
+    parts = axis.factors if isinstance(axis, Product) else axis.terms if isinstance(axis, Sum) else ()
+    sizes = [_fixed_size(part, symbols) for part in parts]
+    return math.prod(sizes) if isinstance(axis, Product) else sum(sizes)

@@ -1,0 +1,35 @@
+"""What can go wrong: errors that the user can mend, and the one that is ours."""
+
+from __future__ import annotations
+
+
+class OnnxPruneError(Exception):
+    """Base of every error that the user can mend. The message is one line: what, where, and what to do."""
+
+
+class ModelError(OnnxPruneError):
+    """The model cannot be read, is not valid, or cannot be run."""
+
+
+class UnsupportedError(OnnxPruneError):
+    """The request is sound but this model or this machine does not allow it."""
+
+
+class BudgetError(OnnxPruneError):
+    """The budget cannot be met; the message says how far it got and what stopped it."""
+
+
+class PlanError(OnnxPruneError):
+    """The plan cannot be read or does not fit the model."""
+
+
+class OutputError(OnnxPruneError):
+    """The result cannot be written."""
+
+
+class VerificationError(OnnxPruneError):
+    """The pruned model does not compute what the masked dense model computes."""
+
+
+class InternalError(Exception):
+    """A mistake of onnxprune's own. Please report it with the model, or the output of `onnxprune inspect`."""

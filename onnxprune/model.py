@@ -1,0 +1,181 @@
+"""An ONNX model as the one source of truth, with a view of its graphs, nodes and constants.
+
+The view is our own rather than onnx-graphsurgeon's: importing into graphsurgeon costs a second copy of the
+structure and its nodes lose the place in the proto that an edit has to go back to.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+import onnx
+from google.protobuf.message import DecodeError
+from numpy.typing import NDArray
+from onnx import numpy_helper
+
+from onnxprune.errors import ModelError
+
+DEFAULT_DOMAIN = ("", "ai.onnx")
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class NodeKey:
+    """The place of a node: the scope of its graph ('' is the main graph) and its index there."""
+
+    scope: str
+    index: int
+
+    def __str__(self) -> str:
+        return f"{self.scope}{self.index}"
+
+
+ConstantKey: TypeAlias = tuple[str, str]
+"""The scope of the graph that holds a constant, and its name there."""
+
+
+class Model:
+    """A ModelProto and where it came from."""
+
+    def __init__(self, proto: onnx.ModelProto, path: Path | None = None) -> None:
+        self.proto = proto
+        self.path = path
+
+    @staticmethod
+    def load(path: str | Path) -> Model:
+        """Read a model; external data stays on disk until it is needed. Raises `ModelError`."""
+        path = Path(path)
+        try:
+            proto = onnx.load(path, load_external_data=False)
+        except FileNotFoundError:
+            raise ModelError(f"{path}: no such file") from None
+        except OSError as error:
+            raise ModelError(f"{path}: cannot be read ({error.strerror})") from error
+        except (DecodeError, ValueError) as error:
+            raise ModelError(f"{path}: not an ONNX file, or a truncated one") from error
+        model = Model(proto, path)
+        model.check()
+        return model
+
+    def check(self) -> None:
+        """Refuse what cannot be a model at all: no graph, no outputs, external data that is not there."""
+        where = self.path or "the model"
+        if not self.proto.graph.node:
+            raise ModelError(f"{where}: the graph is empty; is this an ONNX file?")
+        if not self.proto.graph.output:
+            raise ModelError(f"{where}: the graph has no outputs")
+        for tensor in self.tensors():
+            if tensor.data_location == onnx.TensorProto.EXTERNAL:
+                self._external_range(tensor)
+
+    def tensors(self) -> Iterator[onnx.TensorProto]:
+        """Yield every stored tensor of every graph: initializers and Constant values."""
+        for graph in self.graphs.values():
+            yield from graph.initializer
+            for node in graph.node:
+                if node.op_type == "Constant":
+                    yield from (attribute.t for attribute in node.attribute if attribute.name == "value")
+
+    @cached_property
+    def graphs(self) -> dict[str, onnx.GraphProto]:
+        """Scope -> graph. The scope of a body is '<node key>.<attribute>/'."""
+        found: dict[str, onnx.GraphProto] = {}
+        _collect_graphs(self.proto.graph, "", found)
+        return found
+
+    @cached_property
+    def constants(self) -> dict[ConstantKey, onnx.TensorProto]:
+        """Every stored tensor by the scope and the name that its consumers know it by."""
+        found: dict[ConstantKey, onnx.TensorProto] = {}
+        for scope, graph in self.graphs.items():
+            for tensor in graph.initializer:
+                found[scope, tensor.name] = tensor
+            for node in graph.node:
+                tensor = constant_value(node)
+                if tensor is not None:
+                    found[scope, node.output[0]] = tensor
+        return found
+
+    def node(self, key: NodeKey) -> onnx.NodeProto:
+        """Return the node at `key`."""
+        return self.graphs[key.scope].node[key.index]
+
+    @cached_property
+    def opsets(self) -> dict[str, int]:
+        """Domain -> imported version; the default domain is ''."""
+        return {
+            "" if entry.domain in DEFAULT_DOMAIN else entry.domain: entry.version for entry in self.proto.opset_import
+        }
+
+    def array(self, tensor: onnx.TensorProto) -> NDArray[Any]:
+        """Return the values of a stored tensor; external data is memory-mapped."""
+        if tensor.data_location != onnx.TensorProto.EXTERNAL:
+            return numpy_helper.to_array(tensor)
+        file, offset, length = self._external_range(tensor)
+        dtype = np.dtype(onnx.helper.tensor_dtype_to_np_dtype(tensor.data_type))
+        shape = tuple(tensor.dims)
+        if dtype.itemsize * int(np.prod(shape, dtype=np.int64)) != length:
+            inline = onnx.TensorProto(data_type=tensor.data_type, dims=tensor.dims)
+            with file.open("rb") as stream:
+                stream.seek(offset)
+                inline.raw_data = stream.read(length)
+            return numpy_helper.to_array(inline)
+        return np.memmap(file, dtype, "r", offset, shape) if length else np.zeros(shape, dtype)
+
+    def has_external_data(self) -> bool:
+        """Whether any tensor lives beside the file."""
+        return any(tensor.data_location == onnx.TensorProto.EXTERNAL for tensor in self.tensors())
+
+    @cached_property
+    def sha256(self) -> str:
+        """The hash of the model file, or of the serialized model where there is no file."""
+        digest = hashlib.sha256()
+        if self.path is None:
+            digest.update(self.proto.SerializeToString(deterministic=True))
+            return digest.hexdigest()
+        with self.path.open("rb") as stream:
+            while block := stream.read(1 << 20):
+                digest.update(block)
+        return digest.hexdigest()
+
+    def _external_range(self, tensor: onnx.TensorProto) -> tuple[Path, int, int]:
+        """Return file, offset and length of external data. Raises `ModelError` where it cannot be read safely."""
+        entry = {item.key: item.value for item in tensor.external_data}
+        folder = (self.path.parent if self.path else Path()).resolve()
+        file = (folder / entry.get("location", "")).resolve()
+        if folder not in file.parents:
+            raise ModelError(f"tensor '{tensor.name}': its external data lies outside the model's folder; refused")
+        if not file.is_file():
+            raise ModelError(f"tensor '{tensor.name}': its external data file '{file.name}' is missing beside the model")
+        offset = int(entry.get("offset", 0))
+        length = int(entry.get("length", file.stat().st_size - offset))
+        if offset + length > file.stat().st_size:
+            raise ModelError(f"tensor '{tensor.name}': its external data file '{file.name}' is truncated")
+        return file, offset, length
+
+
+def constant_value(node: onnx.NodeProto) -> onnx.TensorProto | None:
+    """Return the tensor that a Constant node holds, whichever attribute it is in; None for any other node."""
+    if node.op_type != "Constant" or node.domain not in DEFAULT_DOMAIN or len(node.attribute) != 1:
+        return None
+    attribute = node.attribute[0]
+    if attribute.name == "value":
+        return attribute.t
+    if attribute.name in ("value_int", "value_ints"):
+        return numpy_helper.from_array(np.array(onnx.helper.get_attribute_value(attribute), np.int64))
+    if attribute.name in ("value_float", "value_floats"):
+        return numpy_helper.from_array(np.array(onnx.helper.get_attribute_value(attribute), np.float32))
+    return None
+
+
+def _collect_graphs(graph: onnx.GraphProto, scope: str, found: dict[str, onnx.GraphProto]) -> None:
+    found[scope] = graph
+    for index, node in enumerate(graph.node):
+        for attribute in node.attribute:
+            if attribute.type == onnx.AttributeProto.GRAPH:
+                _collect_graphs(attribute.g, f"{scope}{index}.{attribute.name}/", found)

@@ -1,0 +1,48 @@
+"""The one configuration object that the CLI fills and the API takes."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from onnxprune.errors import UnsupportedError
+
+BUDGETS = ("params", "macs", "channels")
+SCOPES = ("global", "layer")
+
+
+@dataclass(frozen=True)
+class Options:
+    """What to remove and how. Validated when made; raises `UnsupportedError` for what can never be met."""
+
+    amount: float = 0.5
+    budget: str = "params"
+    criterion: str = "l2"
+    scope: str = "global"
+    round_to: int = 1
+    min_channels: int = 1
+    max_layer_amount: float = 1.0
+    include: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    best_effort: bool = False
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if math.isnan(self.amount) or not 0 <= self.amount < 1:
+            raise UnsupportedError(f"--amount {self.amount}: it must be at least 0 and below 1, such as 0.4 for 40%")
+        _one_of("--budget", self.budget, BUDGETS)
+        _one_of("--scope", self.scope, SCOPES)
+        if self.round_to < 1 or self.min_channels < 1:
+            raise UnsupportedError("--round-to and --min-channels must be at least 1")
+        if not 0 < self.max_layer_amount <= 1:
+            raise UnsupportedError(f"--max-layer-amount {self.max_layer_amount}: it must be above 0 and at most 1")
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the options as plain data, for the plan and the report."""
+        return {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()}
+
+
+def _one_of(option: str, value: str, allowed: tuple[str, ...]) -> None:
+    if value not in allowed:
+        raise UnsupportedError(f"{option} {value}: it must be one of {', '.join(allowed)}")

@@ -1,0 +1,97 @@
+"""What tracing writes down: where weights are used, what is contracted, and which numbers follow which sizes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from onnxprune.axes import Expr
+from onnxprune.model import ConstantKey, NodeKey
+from onnxprune.sizes import Content, Size
+
+Slot: TypeAlias = "tuple[NodeKey, int]"
+"""An input of a node: its key and the input's index."""
+
+
+@dataclass(frozen=True)
+class Tensor:
+    """What is known of a value.
+
+    `axes` is None where the rank is unknown; `content` holds small integers as sizes; `stored` names the constant
+    that it is, unchanged.
+    """
+
+    axes: tuple[Expr, ...] | None
+    content: Content | None = None
+    stored: ConstantKey | None = None
+
+
+@dataclass(frozen=True)
+class Use:
+    """A stored constant at one input of one node, with the axes that this use gives it."""
+
+    constant: ConstantKey
+    slot: Slot
+    axes: tuple[Expr, ...]
+
+
+@dataclass(frozen=True)
+class Contraction:
+    """An axis of an input that its node sums over: where a mask must act before the node."""
+
+    slot: Slot
+    axis: int
+    expr: Expr
+
+
+@dataclass(frozen=True)
+class Work:
+    """Multiply-accumulates of one node: the product of the sizes of `axes`."""
+
+    node: NodeKey
+    axes: tuple[Expr, ...]
+
+
+@dataclass(frozen=True)
+class Follow:
+    """Element `place` of the integers at `slot` must equal `wanted`; in the dense graph it is `given` (None: lost)."""
+
+    slot: Slot
+    place: int
+    wanted: Size
+    given: Size | None
+    why: str
+
+
+@dataclass(frozen=True)
+class AttributeFollow:
+    """Attribute `name` of `node` (its element `place`, or the whole scalar) must equal `wanted`."""
+
+    node: NodeKey
+    name: str
+    place: int | None
+    wanted: Size
+
+
+@dataclass(frozen=True)
+class InputFollow:
+    """The whole input at `slot` becomes a new constant with these sizes once one of them differs from its dense value.
+
+    `instead_of` names an attribute that said the same and goes.
+    """
+
+    slot: Slot
+    wanted: tuple[Size, ...]
+    instead_of: str
+
+
+@dataclass
+class Record:
+    """Everything that rules noted while the graph was walked."""
+
+    uses: dict[Slot, Use] = field(default_factory=dict)
+    contractions: list[Contraction] = field(default_factory=list)
+    work: list[Work] = field(default_factory=list)
+    follows: list[Follow] = field(default_factory=list)
+    attributes: list[AttributeFollow] = field(default_factory=list)
+    inputs: list[InputFollow] = field(default_factory=list)

@@ -1,0 +1,38 @@
+"""Operator knowledge: what each ONNX operator says about the axes of its inputs and outputs.
+
+Every module here holds a family of operators. A rule is one function with one decorator; importing this package
+registers them all.
+"""
+
+from __future__ import annotations
+
+from onnxprune.rules import (
+    contraction,
+    elementwise,
+    indexing,
+    joining,
+    layout,
+    normalization,
+    pooling,
+    reduction,
+    resizing,
+)
+from onnxprune.rules.registry import RULES, Rule, rule
+from onnxprune.rules.site import Site, Unknown
+
+__all__ = [
+    "RULES",
+    "Rule",
+    "Site",
+    "Unknown",
+    "contraction",
+    "elementwise",
+    "indexing",
+    "joining",
+    "layout",
+    "normalization",
+    "pooling",
+    "reduction",
+    "resizing",
+    "rule",
+]
