@@ -226,9 +226,15 @@ class _Editor:
 
     def rewrite_shapes(self) -> None:
         """Bring the declared shapes of intermediate tensors up to date."""
+        stored = {tensor.name: tensor.dims for tensor in self.proto.graph.initializer}
         for info in self.proto.graph.value_info:
             tensor = self.trace.tensors.get(info.name)
-            if tensor is None or tensor.axes is None or not info.type.tensor_type.HasField("shape"):
+            if not info.type.tensor_type.HasField("shape"):
+                continue
+            if info.name in stored:
+                for dim, length in zip(info.type.tensor_type.shape.dim, stored[info.name], strict=False):
+                    dim.dim_value = length
+            if tensor is None or tensor.axes is None:
                 continue
             for dim, expr in zip(info.type.tensor_type.shape.dim, tensor.axes, strict=False):
                 new = Size.along(expr).under(self.counts)

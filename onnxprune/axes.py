@@ -16,6 +16,7 @@ This module knows numpy alone.
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -60,7 +61,8 @@ class Sum:
 
 Expr: TypeAlias = "Dim | Fixed | Product | Sum"
 
-ONE = Fixed(1, "a single position")
+ONE = Fixed(1)
+EMPTY = Fixed(0)
 
 
 def size(expr: Expr) -> int | None:
@@ -80,15 +82,16 @@ def product(*factors: Expr) -> Expr:
     Nested products are flattened, factors of size 1 vanish (splitting by 1 gives back the axis itself, so
     unification would not terminate with them), and neighbouring fixed factors become one.
     """
+    every = list(_flatten(factors, Product))
+    if any(size(factor) == 0 for factor in every):
+        return EMPTY
     flat: list[Expr] = []
-    for factor in _flatten(factors, Product):
+    for factor in every:
         last = flat[-1] if flat else None
         if isinstance(factor, Fixed) and isinstance(last, Fixed):
             flat[-1] = _merge_fixed(last, factor)
         elif size(factor) != 1:
             flat.append(factor)
-    if any(size(factor) == 0 for factor in flat):
-        return Fixed(0, "an empty axis")
     return _unwrap(flat, Product, ONE)
 
 
@@ -100,10 +103,10 @@ def concat(*terms: Expr) -> Expr:
         if size(term) == 0:
             continue
         if isinstance(term, Fixed) and isinstance(last, Fixed) and term.size is not None and last.size is not None:
-            flat[-1] = Fixed(last.size + term.size, last.reason or term.reason)
+            flat[-1] = Fixed(last.size + term.size, last.reason or term.reason or "each part is a single position")
         else:
             flat.append(term)
-    return _unwrap(flat, Sum, Fixed(0, "an empty axis"))
+    return _unwrap(flat, Sum, EMPTY)
 
 
 def free_dims(expr: Expr) -> list[Dim]:
@@ -189,7 +192,7 @@ class Axes:
         if units == 1:
             return ONE
         if units == 0:
-            return Fixed(0, "an empty axis")
+            return EMPTY
         self._created += 1
         return Dim(self._created, units)
 
@@ -233,8 +236,8 @@ class Axes:
         expr = self.resolve(expr)
         if isinstance(expr, Dim):
             self._plural.add(expr.id)
-        elif isinstance(expr, Product) and not any(isinstance(factor, (Fixed, Sum)) for factor in expr.factors):
-            self.keep_plural(expr.factors[0])
+        elif isinstance(expr, Product) and not any(_is_plural(factor) for factor in expr.factors):
+            self.keep_plural(next(factor for factor in expr.factors if isinstance(factor, Dim)))
 
     def minimum(self, dim: Dim) -> int:
         """Return the number of units that `dim` must keep: 1, or 2 where one would change meaning."""
@@ -259,6 +262,8 @@ class Axes:
             self.freeze(b, a.reason)
         elif isinstance(b, Fixed):
             self.freeze(a, b.reason)
+        elif isinstance(a, Dim) and size_b is None or isinstance(b, Dim) and size_a is None:
+            raise Mismatch(f"{show(a)} meets {show(b)} at a size known only at run time")
         elif isinstance(a, Dim) and isinstance(b, Dim):
             older, younger = sorted((a, b), key=lambda dim: dim.id)
             self._bind(younger, older)
@@ -310,43 +315,75 @@ class Axes:
         return outer
 
     def _unify_sums(self, first: Sum, second: Sum) -> None:
-        """Walk both from the first term; the longer term is split at the other's boundary."""
-        left, right = list(reversed(first.terms)), list(reversed(second.terms))
-        while left and right:
-            a, b = left.pop(), right.pop()
-            size_a, size_b = size(a), size(b)
-            if size_a is None or size_b is None:
-                raise Mismatch(f"{show(first)} against {show(second)}: a boundary is known only at run time")
-            if size_a > size_b:
-                a, tail = self._split(a, size_b)
-                left.append(tail)
-            elif size_b > size_a:
-                b, tail = self._split(b, size_a)
-                right.append(tail)
+        """Split the terms of both at each other's boundaries; the parts then are the same one by one."""
+        ends_a, ends_b = _ends(first), _ends(second)
+        if ends_a is None or ends_b is None:
+            raise Mismatch(f"{show(first)} against {show(second)}: a boundary is known only at run time")
+        cuts = sorted({*ends_a, *ends_b})
+        parts_a = self._cut_terms(first, ends_a, cuts)
+        parts_b = self._cut_terms(second, ends_b, cuts)
+        for a, b in zip(parts_a, parts_b, strict=True):
             self._unify(a, b)
 
-    def _split(self, expr: Expr, position: int) -> tuple[Expr, Expr]:
-        """Split an axis of known size in two at `position`. Raises `Mismatch` where no unit ends there."""
-        total = size(expr)
-        assert total is not None and 0 <= position <= total
-        head, tail = self.dim(position), self.dim(total - position)
-        self._unify(expr, concat(head, tail))
-        return head, tail
+    def _cut_terms(self, whole: Sum, ends: list[int], cuts: list[int]) -> list[Expr]:
+        """Return the parts of a sum between consecutive `cuts`, all of its own `ends` among them."""
+        parts: list[Expr] = []
+        start = 0
+        for term, end in zip(whole.terms, ends, strict=True):
+            inside = [cut for cut in cuts if start < cut <= end]
+            if len(inside) == 1:
+                parts.append(term)
+            else:
+                pieces = [self.dim(stop - begin) for begin, stop in zip([start, *inside], inside, strict=False)]
+                self._unify(term, concat(*pieces))
+                parts.extend(pieces)
+            start = end
+        return parts
 
     def _unify_sum_with_product(self, terms: Sum, grid: Product) -> None:
-        """Split the product's outer factors at the sum's boundaries; every term then shares the inner factors."""
-        sizes = [size(term) for term in terms.terms]
+        """Split the product's outer factors at the sum's boundaries; every part then shares the inner factors."""
         for cut in range(1, len(grid.factors)):
             inner = product(*grid.factors[cut:])
-            block = size(inner)
-            if block is None or any(length is None or length % block for length in sizes):
+            parts = _parts_of_whole_blocks(terms, size(inner))
+            if len(parts) < 2:
                 continue
-            outers = [self.dim((length or 0) // block) for length in sizes]
-            for term, outer in zip(terms.terms, outers, strict=True):
-                self._unify(term, product(outer, inner))
+            outers = [self.dim(blocks) for _, blocks in parts]
+            for (part, _), outer in zip(parts, outers, strict=True):
+                self._unify(part, product(outer, inner))
             self._unify(product(*grid.factors[:cut]), concat(*outers))
             return
         raise Mismatch(f"{show(terms)} has boundaries inside the units of {show(grid)}")
+
+
+def _ends(terms: Sum) -> list[int] | None:
+    """Return the position after each term, or None where a size is symbolic."""
+    sizes = [size(term) for term in terms.terms]
+    known = [length for length in sizes if length is not None]
+    return list(itertools.accumulate(known)) if len(known) == len(sizes) else None
+
+
+def _parts_of_whole_blocks(terms: Sum, block: int | None) -> list[tuple[Expr, int]]:
+    """Group neighbouring terms into the smallest parts that are whole blocks; return each with its blocks.
+
+    Empty where sizes are symbolic or the end of the sum is not the end of a block.
+    """
+    ends = _ends(terms)
+    if ends is None or not block or ends[-1] % block:
+        return []
+    parts: list[tuple[Expr, int]] = []
+    group: list[Expr] = []
+    start = 0
+    for term, end in zip(terms.terms, ends, strict=True):
+        group.append(term)
+        if end % block == 0:
+            parts.append((concat(*group), (end - start) // block))
+            group, start = [], end
+    return parts
+
+
+def _is_plural(expr: Expr) -> bool:
+    """Whether an axis certainly keeps two positions: a sum, or fixed at a known size."""
+    return isinstance(expr, Sum) or isinstance(expr, Fixed) and expr.size is not None
 
 
 def show(expr: Expr) -> str:

@@ -108,3 +108,47 @@ def _merge(inferred: Shape | None, declared: Shape | None) -> Shape | None:
         known if known is not None and not (isinstance(known, str) and isinstance(other, int)) else other
         for known, other in zip(inferred, declared, strict=True)
     )
+
+
+IMAGE_SIZE = 224
+LINE_LENGTH = 320
+SEQUENCE_LENGTH = 16
+
+
+def concrete_inputs(model: Model, given: Mapping[str, tuple[int, ...]] | None = None) -> dict[str, tuple[int, ...]]:
+    """Return a shape for every graph input, to run the model and count its MACs at.
+
+    Sizes that the model leaves open: 1 for the first axis (the batch), 224 for both sides of an image, 320 for the
+    one open side of a line of text, 16 elsewhere. `given` overrides whole shapes by input name.
+    """
+    stored = {tensor.name for tensor in model.proto.graph.initializer}
+    shapes: dict[str, tuple[int, ...]] = {}
+    for info in model.proto.graph.input:
+        if info.name not in stored:
+            shapes[info.name] = (given or {}).get(info.name) or _concrete(_shape_of(info) or ())
+    return shapes
+
+
+def _concrete(shape: Shape) -> tuple[int, ...]:
+    known = [length if isinstance(length, int) and length > 0 else None for length in shape]
+    is_image = len(shape) == 4
+    open_sides = sum(length is None for length in known[2:])
+    side = SEQUENCE_LENGTH if not is_image else IMAGE_SIZE if open_sides == 2 else LINE_LENGTH
+    return tuple(
+        length if length is not None else 1 if place == 0 else side for place, length in enumerate(known)
+    )
+
+
+def symbol_values(
+    symbolic: Mapping[str, Shape], concrete: Mapping[str, Shape]
+) -> dict[str, int]:
+    """Return the size of every symbol, and of every axis that has none (as `tensor[axis]`), at concrete inputs."""
+    values: dict[str, int] = {}
+    for name, shape in concrete.items():
+        names = symbolic.get(name, ())
+        for place, length in enumerate(shape):
+            if isinstance(length, int):
+                values[f"{name}[{place}]"] = length
+                if place < len(names) and isinstance(symbol := names[place], str):
+                    values.setdefault(symbol, length)
+    return values

@@ -475,6 +475,16 @@ def test_a_failed_unification_leaves_nothing_half_bound(axes: Axes, swap: bool) 
     assert axes.resolve(outside) == outside
 
 
+def test_a_failed_unification_takes_back_what_it_froze_on_the_way(axes: Axes) -> None:
+    """x meets a constant before the sides turn out not to fit: it is frozen by the failure, not by the constant."""
+    x = axes.dim(4)
+    first = concat(x, product(axes.dim(2), axes.dim(3)))
+    second = concat(Fixed(4, "constant"), product(axes.dim(3), axes.dim(2)))
+    assert not axes.unify(first, second, "Add_7")
+    (reason,) = reasons(axes.resolve(x))
+    assert reason.startswith("Add_7: ")
+
+
 def test_a_failed_unification_names_the_place_and_the_reason_on_both_sides(axes: Axes) -> None:
     x, y = axes.dim(4), axes.dim(5)
     assert not axes.unify(x, y, "Add_7")
@@ -630,6 +640,7 @@ def test_a_plural_axis_that_is_split_keeps_two_positions_and_no_more(axes: Axes,
         product(axes.dim(2), axes.dim(6)),
         product(axes.dim(3), PAIR, axes.dim(2)),
         product(concat(axes.dim(2), axes.dim(2)), axes.dim(3)),
+        product(axes.dim(3), concat(axes.dim(2), axes.dim(2))),
         concat(axes.dim(5), axes.dim(7)),
     ]
     for form in forms:
@@ -861,6 +872,11 @@ def test_conclusions_tell_apart_what_is_tied_differently() -> None:
     assert all(seen[i] != seen[j] for i in (0, 1, 3, 5, 7) for j in (0, 1, 3, 5, 7) if i < j)
 
 
+def causes(world: World) -> dict[tuple[int, str], list[str]]:
+    """Where each named dim was frozen, without the details after the colon."""
+    return {key: [reason.split(":")[0] for reason in reasons(expr)] for key, expr in world.resolved().items()}
+
+
 @tried
 @given(st.sampled_from((4, 8, 12)).flatmap(lambda n: st.tuples(recipes(n), recipes(n))), histories(symbolic=True))
 def test_a_failed_unification_does_exactly_what_freezing_both_sides_does(
@@ -880,6 +896,7 @@ def test_a_failed_unification_does_exactly_what_freezing_both_sides_does(
                 world.axes.freeze(side, "test")
         assert frozen(world.axes, *sides)
     assert failing.resolved() == freezing.resolved()
+    assert causes(failing) == causes(freezing)
 
 
 @tried

@@ -163,12 +163,20 @@ class TransformerBlock(nn.Module):
 
 
 class VisionTransformer(nn.Module):
-    """A pre-norm vision transformer on 4x4 patches with a class token and learned positions."""
+    """A pre-norm vision transformer with a class token and learned positions.
+
+    One token stands for 4x4 pixels. Two strided convolutions make the tokens: with them it learns
+    from far fewer images than with a single 4x4 convolution.
+    """
 
     def __init__(self, classes: int = 10, width: int = 96, depth: int = 6, heads: int = 4) -> None:
         """Build the network; `depth` is its number of blocks."""
         super().__init__()
-        self.patches = nn.Conv2d(3, width, 4, 4)
+        self.patches = nn.Sequential(
+            _convolution(3, width // 2, 3, 2),
+            nn.ReLU(),
+            nn.Conv2d(width // 2, width, 3, 2, 1),
+        )
         self.class_token = nn.Parameter(torch.zeros(1, 1, width))
         self.positions = nn.Parameter(torch.randn(1, 65, width) * 0.02)
         blocks = (TransformerBlock(width, heads, 4 * width) for _ in range(depth))

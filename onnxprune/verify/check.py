@@ -1,0 +1,168 @@
+"""mask == slice: run the masked twin and the pruned model on the same inputs and compare them, tensor by tensor."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from onnx import numpy_helper
+
+from onnxprune.axes import Dim, Mask, free_dims, keep
+from onnxprune.errors import ModelError, VerificationError
+from onnxprune.model import ConstantKey, Model
+from onnxprune.trace import Trace
+from onnxprune.verify.compare import Difference, difference
+from onnxprune.verify.precision import as_float32, is_half
+from onnxprune.verify.runtime import Feeds, run
+from onnxprune.verify.twin import Probe, copy_model, masked_twin
+
+TOLERANCE = 1e-4
+NOISE_FACTOR = 10
+POWER_FACTOR = 10
+"""A damaged weight must move some tensor by this many tolerances, or the check proves nothing."""
+
+DAMAGED_DEPTHS = 3
+
+
+@dataclass(frozen=True)
+class Verification:
+    """What the check found.
+
+    `errors` holds the relative difference of each graph output and `max_abs_error` the largest absolute one;
+    `max_rel_error` is that of the compared tensor that came closest to its `tolerance`. `power` is how far, at
+    least, a damaged weight moved a compared tensor, in tolerances.
+    """
+
+    max_abs_error: float
+    max_rel_error: float
+    tolerance: float
+    power: float
+    compared: int
+    errors: Mapping[str, float]
+    float32_twin: bool
+    nothing_shrank: bool
+
+    @property
+    def verdict(self) -> str:
+        """`proved`, `vacuous` where damage would not have been seen, or `unchanged` where there was none to see."""
+        if self.nothing_shrank:
+            return "unchanged"
+        return "proved" if self.power >= POWER_FACTOR else "vacuous"
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return plain data for the report."""
+        return {"mask_equals_slice": True, **self.__dict__, "errors": dict(self.errors), "verdict": self.verdict}
+
+
+def verify(trace: Trace, masks: Mapping[Dim, Mask], pruned: Model, feeds: Feeds) -> Verification:
+    """Compare the pruned model with the masked twin on `feeds`, at every output and before every masked contraction.
+
+    Per tensor the tolerance is 1e-4, or ten times the noise between onnxruntime's optimization levels on the
+    twin. Half-precision models are compared as float32 twins. Raises `VerificationError` where an error is
+    beyond the tolerance, `ModelError` where a model cannot be run.
+    """
+    return _Check(trace, masks, pruned, feeds).run()
+
+
+class _Check:
+    def __init__(self, trace: Trace, masks: Mapping[Dim, Mask], pruned: Model, feeds: Feeds) -> None:
+        self.trace, self.masks = trace, masks
+        self.twin, self.probes = masked_twin(trace, masks)
+        self.half = is_half(trace.model)
+        self.pruned, self.feeds = pruned, feeds
+        if self.half:
+            self.twin, self.pruned = as_float32(self.twin), as_float32(pruned)
+            self.feeds = {n: v.astype(np.float32) if v.dtype.kind in "fV" else v for n, v in feeds.items()}
+        self.outputs = [info.name for info in trace.model.proto.graph.output]
+
+    def run(self) -> Verification:
+        """Run both models, judge every tensor, and measure what the check would have seen."""
+        expected = self._masked(optimize=True)
+        actual = self._sliced(self.pruned)
+        tolerances = self._tolerances(expected)
+        errors = [difference(e, a) for e, a in zip(expected, actual, strict=True)]
+        worst = self._judge(errors, tolerances)
+        return Verification(
+            max_abs_error=max((error.absolute for error in errors[: len(self.outputs)]), default=0.0),
+            max_rel_error=errors[worst].relative,
+            tolerance=tolerances[worst],
+            power=self._power(actual, tolerances) if self.masks else 0.0,
+            compared=len(errors),
+            errors={name: error.relative for name, error in zip(self.outputs, errors, strict=False)},
+            float32_twin=self.half,
+            nothing_shrank=not self.masks,
+        )
+
+    def _judge(self, errors: Sequence[Difference], tolerances: Sequence[float]) -> int:
+        """Return the tensor that came closest to its tolerance. Raises `VerificationError` where it went beyond."""
+        shares = [error.relative / tolerance for error, tolerance in zip(errors, tolerances, strict=True)]
+        worst = int(np.argmax(shares))
+        if not shares[worst] <= 1:
+            name = [*self.outputs, *(probe.pruned for probe in self.probes)][worst]
+            raise VerificationError(
+                f"the pruned model does not compute what the masked dense model computes: tensor '{name}' is off by "
+                f"{errors[worst].relative:.2g} (tolerance {tolerances[worst]:.2g}). This is a mistake of onnxprune's; "
+                "nothing was written. Please report it; --exclude can leave out the layers around that tensor"
+            )
+        return worst
+
+    def _masked(self, optimize: bool) -> list[NDArray[Any]]:
+        values = run(self.twin, self.feeds, [*self.outputs, *(probe.masked for probe in self.probes)], optimize)
+        split = len(self.outputs)
+        return [*values[:split], *(self._kept(p, v) for p, v in zip(self.probes, values[split:], strict=True))]
+
+    def _sliced(self, model: Model) -> list[NDArray[Any]]:
+        return run(model, self.feeds, [*self.outputs, *(probe.pruned for probe in self.probes)])
+
+    def _kept(self, probe: Probe, value: NDArray[Any]) -> NDArray[Any]:
+        for axis, expr in enumerate(probe.axes):
+            if any(dim in self.masks for dim in free_dims(expr)):
+                value = value.compress(keep(expr, self.masks), axis)
+        return value
+
+    def _tolerances(self, optimized: Sequence[NDArray[Any]]) -> list[float]:
+        """Return what each tensor's own numerical noise allows."""
+        try:
+            plain = self._masked(optimize=False)
+        except ModelError:  # some models run only with their fusions
+            return [TOLERANCE] * len(optimized)
+        noise = [difference(o, p).relative for o, p in zip(optimized, plain, strict=True)]
+        return [max(TOLERANCE, NOISE_FACTOR * n) if np.isfinite(n) else TOLERANCE for n in noise]
+
+    def _power(self, sound: Sequence[NDArray[Any]], tolerances: Sequence[float]) -> float:
+        """Roll a sliced weight by a row, at a few depths, and return the smallest effect, in tolerances."""
+        effects = []
+        for key in self._sliced_weights():
+            damaged = self._sliced(_damaged(self.pruned, key))
+            moved = [difference(s, d).relative / t for s, d, t in zip(sound, damaged, tolerances, strict=True)]
+            effects.append(max(moved))
+        return float(min(effects, default=0.0))
+
+    def _sliced_weights(self) -> list[ConstantKey]:
+        """Return a few sliced weights with two or more rows, spread over the depth of the model."""
+        stored = self.pruned.constants
+        sites = list(
+            dict.fromkeys(
+                use.constant
+                for use in self.trace.uses
+                if use.constant in stored
+                and sum(length > 1 for length in stored[use.constant].dims) > 1
+                and any(dim in self.masks for axis in use.axes for dim in free_dims(axis))
+            )
+        )
+        return [sites[(2 * n + 1) * len(sites) // (2 * DAMAGED_DEPTHS)] for n in range(DAMAGED_DEPTHS)] if sites else []
+
+
+def _damaged(model: Model, key: ConstantKey) -> Model:
+    """Return a copy in which one weight is rolled by one position along its first axis of two or more."""
+    damaged = copy_model(model)
+    tensor = damaged.constants[key]
+    values = damaged.array(tensor)
+    axis = next(axis for axis, length in enumerate(values.shape) if length > 1)
+    rolled = numpy_helper.from_array(np.ascontiguousarray(np.roll(values, 1, axis)), tensor.name)
+    rolled.data_type = tensor.data_type
+    tensor.CopyFrom(rolled)
+    return damaged

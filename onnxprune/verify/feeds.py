@@ -1,0 +1,53 @@
+"""Random inputs that a model can take: the right types and shapes, token ids below the vocabulary, masks of ones."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnx import helper
+
+from onnxprune.errors import ModelError
+from onnxprune.trace import Trace
+from onnxprune.verify.runtime import Feeds
+
+
+def random_feeds(trace: Trace, shapes: Mapping[str, tuple[int, ...]], seed: int = 0) -> Feeds:
+    """Return one random value for each graph input: standard normal reals, integers that the graph can take."""
+    rng = np.random.default_rng(seed)
+    graph = trace.model.proto.graph
+    infos = {info.name: info for info in graph.input}
+    return {name: _draw(trace, infos[name], shape, rng) for name, shape in shapes.items()}
+
+
+def _draw(
+    trace: Trace, info: onnx.ValueInfoProto, shape: tuple[int, ...], rng: np.random.Generator
+) -> NDArray[np.generic]:
+    if not info.type.HasField("tensor_type"):
+        raise ModelError(f"input '{info.name}' is not a tensor; give inputs, or skip the check with --no-verify")
+    dtype = np.dtype(helper.tensor_dtype_to_np_dtype(info.type.tensor_type.elem_type))
+    if dtype.kind in "iu":
+        if "mask" in info.name:
+            return np.ones(shape, dtype)
+        return rng.integers(0, _vocabulary(trace, info.name), shape).astype(dtype)
+    if dtype.kind == "b":
+        return np.ones(shape, dtype) if "mask" in info.name else rng.random(shape) < 0.5
+    if dtype.kind not in "fV":
+        raise ModelError(f"input '{info.name}' holds {dtype}; give inputs, or skip the check with --no-verify")
+    return rng.standard_normal(shape).astype(dtype)
+
+
+def _vocabulary(trace: Trace, name: str) -> int:
+    """Return the number of rows of the smallest table that an integer input indexes, or 2 where there is none."""
+    reached, rows = {name}, []
+    for node in trace.model.proto.graph.node:
+        if node.op_type in ("Identity", "Cast", "Reshape", "Unsqueeze", "Squeeze") and node.input[0] in reached:
+            reached.add(node.output[0])
+        if node.op_type == "Gather" and node.input[1] in reached:
+            table = trace.model.constants.get(("", node.input[0]))
+            if table is not None:
+                rows.append(table.dims[0])
+    return min(rows, default=2)
+
