@@ -17,7 +17,7 @@ from onnxprune.cost import Counts
 from onnxprune.model import ConstantKey, Model, NodeKey
 from onnxprune.record import Slot, Use
 from onnxprune.sizes import Size
-from onnxprune.trace import Trace, display_name
+from onnxprune.tracing import Trace, display_name
 
 
 @dataclass
@@ -226,7 +226,7 @@ class _Editor:
 
     def rewrite_shapes(self) -> None:
         """Bring the declared shapes of intermediate tensors up to date."""
-        stored = {tensor.name: tensor.dims for tensor in self.proto.graph.initializer}
+        stored = {name: tensor.dims for (scope, name), tensor in Model(self.proto).constants.items() if not scope}
         for info in self.proto.graph.value_info:
             tensor = self.trace.tensors.get(info.name)
             if not info.type.tensor_type.HasField("shape"):

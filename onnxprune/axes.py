@@ -174,7 +174,7 @@ def _spread_into(expr: Expr, values: NDArray[Any], totals: dict[Dim, NDArray[Any
             _spread_into(factor, grid.sum(axis=others), totals)
 
 
-class Mismatch(Exception):
+class MismatchError(Exception):
     """Two axes that cannot be laid over each other. Never leaves this module."""
 
 
@@ -217,7 +217,7 @@ class Axes:
         mark = len(self._trail)
         try:
             self._unify(first, second)
-        except Mismatch as mismatch:
+        except MismatchError as mismatch:
             while len(self._trail) > mark:
                 del self._bindings[self._trail.pop()]
             reason = f"{where}: {mismatch}"
@@ -232,7 +232,7 @@ class Axes:
             self._bind(dim, Fixed(dim.size, reason))
 
     def keep_plural(self, expr: Expr) -> None:
-        """Conclude that `expr` must keep at least two positions: at one, broadcasting or Squeeze would change meaning."""
+        """Conclude that `expr` must keep two positions or more: at one, Squeeze would change meaning."""
         expr = self.resolve(expr)
         if isinstance(expr, Dim):
             self._plural.add(expr.id)
@@ -245,7 +245,7 @@ class Axes:
 
     def _bind(self, dim: Dim, target: Expr) -> None:
         if dim in _walk_dims(target):
-            raise Mismatch(f"{show(dim)} would contain itself in {show(target)}")
+            raise MismatchError(f"{show(dim)} would contain itself in {show(target)}")
         self._bindings[dim.id] = target
         self._trail.append(dim.id)
         if dim.id in self._plural:
@@ -255,22 +255,10 @@ class Axes:
         a, b = self.resolve(first), self.resolve(second)
         if a == b:
             return
-        size_a, size_b = size(a), size(b)
-        if size_a is not None and size_b is not None and size_a != size_b:
-            raise Mismatch(f"{size_a} positions against {size_b}")
-        if isinstance(a, Fixed):
-            self.freeze(b, a.reason)
-        elif isinstance(b, Fixed):
-            self.freeze(a, b.reason)
-        elif isinstance(a, Dim) and size_b is None or isinstance(b, Dim) and size_a is None:
-            raise Mismatch(f"{show(a)} meets {show(b)} at a size known only at run time")
-        elif isinstance(a, Dim) and isinstance(b, Dim):
-            older, younger = sorted((a, b), key=lambda dim: dim.id)
-            self._bind(younger, older)
-        elif isinstance(a, Dim):
-            self._bind(a, b)
-        elif isinstance(b, Dim):
-            self._bind(b, a)
+        if isinstance(a, Fixed) or isinstance(b, Fixed):
+            self._unify_fixed(a, b)
+        elif isinstance(a, Dim) or isinstance(b, Dim):
+            self._unify_dim(a, b)
         elif isinstance(a, Product) and isinstance(b, Product):
             self._unify_products(a, b)
         elif isinstance(a, Sum) and isinstance(b, Sum):
@@ -280,8 +268,28 @@ class Axes:
         elif isinstance(a, Product) and isinstance(b, Sum):
             self._unify_sum_with_product(b, a)
 
+    def _unify_fixed(self, a: Expr, b: Expr) -> None:
+        _check_sizes(a, b)
+        fixed, other = (a, b) if isinstance(a, Fixed) else (b, a)
+        assert isinstance(fixed, Fixed)
+        self.freeze(other, fixed.reason)
+
+    def _unify_dim(self, a: Expr, b: Expr) -> None:
+        """Bind a dim to the other side; of two dims the younger to the older, so that names stay stable."""
+        _check_sizes(a, b)
+        if size(a) is None or size(b) is None:
+            raise MismatchError(f"{show(a)} meets {show(b)} at a size known only at run time")
+        if isinstance(a, Dim) and isinstance(b, Dim):
+            older, younger = sorted((a, b), key=lambda dim: dim.id)
+            self._bind(younger, older)
+        else:
+            dim, other = (a, b) if isinstance(a, Dim) else (b, a)
+            assert isinstance(dim, Dim)
+            self._bind(dim, other)
+
     def _unify_products(self, first: Product, second: Product) -> None:
         """Walk both from the innermost factor; where one size divides the other, the larger factor splits."""
+        _check_sizes(first, second)
         left, right = list(first.factors), list(second.factors)
         while left and right:
             a, b = self._pop_factor(left), self._pop_factor(right)
@@ -297,7 +305,7 @@ class Axes:
             elif size_b % size_a == 0:
                 right.append(self._split_off_inner(b, a, size_b // size_a))
             else:
-                raise Mismatch(f"{show(first)} does not line up with {show(second)} ({size_a} against {size_b})")
+                raise MismatchError(f"{show(first)} does not line up with {show(second)} ({size_a} against {size_b})")
         for rest in (*left, *right):
             self.freeze(rest, f"{show(first)} meets {show(second)} at a size known only at run time")
 
@@ -316,9 +324,10 @@ class Axes:
 
     def _unify_sums(self, first: Sum, second: Sum) -> None:
         """Split the terms of both at each other's boundaries; the parts then are the same one by one."""
+        _check_sizes(first, second)
         ends_a, ends_b = _ends(first), _ends(second)
         if ends_a is None or ends_b is None:
-            raise Mismatch(f"{show(first)} against {show(second)}: a boundary is known only at run time")
+            raise MismatchError(f"{show(first)} against {show(second)}: a boundary is known only at run time")
         cuts = sorted({*ends_a, *ends_b})
         parts_a = self._cut_terms(first, ends_a, cuts)
         parts_b = self._cut_terms(second, ends_b, cuts)
@@ -342,6 +351,7 @@ class Axes:
 
     def _unify_sum_with_product(self, terms: Sum, grid: Product) -> None:
         """Split the product's outer factors at the sum's boundaries; every part then shares the inner factors."""
+        _check_sizes(terms, grid)
         for cut in range(1, len(grid.factors)):
             inner = product(*grid.factors[cut:])
             parts = _parts_of_whole_blocks(terms, size(inner))
@@ -352,7 +362,13 @@ class Axes:
                 self._unify(part, product(outer, inner))
             self._unify(product(*grid.factors[:cut]), concat(*outers))
             return
-        raise Mismatch(f"{show(terms)} has boundaries inside the units of {show(grid)}")
+        raise MismatchError(f"{show(terms)} has boundaries inside the units of {show(grid)}")
+
+
+def _check_sizes(a: Expr, b: Expr) -> None:
+    size_a, size_b = size(a), size(b)
+    if size_a is not None and size_b is not None and size_a != size_b:
+        raise MismatchError(f"{size_a} positions against {size_b}")
 
 
 def _ends(terms: Sum) -> list[int] | None:
@@ -383,7 +399,7 @@ def _parts_of_whole_blocks(terms: Sum, block: int | None) -> list[tuple[Expr, in
 
 def _is_plural(expr: Expr) -> bool:
     """Whether an axis certainly keeps two positions: a sum, or fixed at a known size."""
-    return isinstance(expr, Sum) or isinstance(expr, Fixed) and expr.size is not None
+    return isinstance(expr, Sum) or (isinstance(expr, Fixed) and expr.size is not None)
 
 
 def show(expr: Expr) -> str:

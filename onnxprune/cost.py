@@ -1,4 +1,4 @@
-"""What a model costs at any candidate widths: parameters and multiply-accumulates, exactly, without touching a weight."""
+"""What a model costs at any candidate widths: parameters and multiply-accumulates, without touching a weight."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from onnxprune.axes import Dim, Expr, Fixed, Product, Sum, count, free_dims
 from onnxprune.model import ConstantKey
 from onnxprune.parameters import parameter_uses
-from onnxprune.trace import Trace
+from onnxprune.tracing import Trace
 
 Counts = Mapping[Dim, int]
 

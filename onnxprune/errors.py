@@ -7,12 +7,20 @@ class OnnxPruneError(Exception):
     """Base of every error that the user can mend. The message is one line: what, where, and what to do."""
 
 
+class UsageError(OnnxPruneError):
+    """An option has a value that can never be right."""
+
+
 class ModelError(OnnxPruneError):
     """The model cannot be read, is not valid, or cannot be run."""
 
 
 class UnsupportedError(OnnxPruneError):
     """The request is sound but this model or this machine does not allow it."""
+
+
+class DataError(OnnxPruneError):
+    """Inputs that were given cannot be read or do not fit the model."""
 
 
 class BudgetError(OnnxPruneError):

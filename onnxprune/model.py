@@ -96,14 +96,15 @@ class Model:
             for tensor in graph.initializer:
                 found[scope, tensor.name] = tensor
             for node in graph.node:
-                tensor = constant_value(node)
-                if tensor is not None:
-                    found[scope, node.output[0]] = tensor
+                value = constant_value(node)
+                if value is not None:
+                    found[scope, node.output[0]] = value
         return found
 
     def node(self, key: NodeKey) -> onnx.NodeProto:
         """Return the node at `key`."""
-        return self.graphs[key.scope].node[key.index]
+        node: onnx.NodeProto = self.graphs[key.scope].node[key.index]
+        return node
 
     @cached_property
     def opsets(self) -> dict[str, int]:
@@ -151,7 +152,9 @@ class Model:
         if folder not in file.parents:
             raise ModelError(f"tensor '{tensor.name}': its external data lies outside the model's folder; refused")
         if not file.is_file():
-            raise ModelError(f"tensor '{tensor.name}': its external data file '{file.name}' is missing beside the model")
+            raise ModelError(
+                f"tensor '{tensor.name}': its external data file '{file.name}' is missing beside the model"
+            )
         offset = int(entry.get("offset", 0))
         length = int(entry.get("length", file.stat().st_size - offset))
         if offset + length > file.stat().st_size:
@@ -165,7 +168,8 @@ def constant_value(node: onnx.NodeProto) -> onnx.TensorProto | None:
         return None
     attribute = node.attribute[0]
     if attribute.name == "value":
-        return attribute.t
+        tensor: onnx.TensorProto = attribute.t
+        return tensor
     if attribute.name in ("value_int", "value_ints"):
         return numpy_helper.from_array(np.array(onnx.helper.get_attribute_value(attribute), np.int64))
     if attribute.name in ("value_float", "value_floats"):

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
-from onnxprune.errors import UnsupportedError
+from onnxprune.errors import UsageError
 
 BUDGETS = ("params", "macs", "channels")
 SCOPES = ("global", "layer")
@@ -14,7 +14,7 @@ SCOPES = ("global", "layer")
 
 @dataclass(frozen=True)
 class Options:
-    """What to remove and how. Validated when made; raises `UnsupportedError` for what can never be met."""
+    """What to remove and how. Validated when made; raises `UsageError` for what can never be met."""
 
     amount: float = 0.5
     budget: str = "params"
@@ -30,13 +30,20 @@ class Options:
 
     def __post_init__(self) -> None:
         if math.isnan(self.amount) or not 0 <= self.amount < 1:
-            raise UnsupportedError(f"--amount {self.amount}: it must be at least 0 and below 1, such as 0.4 for 40%")
+            raise UsageError(f"--amount {self.amount}: it must be at least 0 and below 1, such as 0.4 for 40%")
         _one_of("--budget", self.budget, BUDGETS)
         _one_of("--scope", self.scope, SCOPES)
         if self.round_to < 1 or self.min_channels < 1:
-            raise UnsupportedError("--round-to and --min-channels must be at least 1")
+            raise UsageError("--round-to and --min-channels must be at least 1")
         if not 0 < self.max_layer_amount <= 1:
-            raise UnsupportedError(f"--max-layer-amount {self.max_layer_amount}: it must be above 0 and at most 1")
+            raise UsageError(f"--max-layer-amount {self.max_layer_amount}: it must be above 0 and at most 1")
+
+    @staticmethod
+    def of(request: dict[str, Any]) -> Options:
+        """Return the options that were written into a plan; unknown ones, from another version, are left out."""
+        known = {field.name for field in fields(Options)}
+        values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in request.items() if k in known}
+        return Options(**values)
 
     def as_dict(self) -> dict[str, Any]:
         """Return the options as plain data, for the plan and the report."""
@@ -45,4 +52,4 @@ class Options:
 
 def _one_of(option: str, value: str, allowed: tuple[str, ...]) -> None:
     if value not in allowed:
-        raise UnsupportedError(f"{option} {value}: it must be one of {', '.join(allowed)}")
+        raise UsageError(f"{option} {value}: it must be one of {', '.join(allowed)}")

@@ -9,7 +9,7 @@ from onnx import TensorProto
 
 from onnxprune.model import ConstantKey, Model
 from onnxprune.record import Use
-from onnxprune.trace import Trace
+from onnxprune.tracing import Trace
 
 REAL = {
     TensorProto.FLOAT,
@@ -18,8 +18,8 @@ REAL = {
     TensorProto.DOUBLE,
 }
 NOT_PARAMETERS = frozenset(
-    "Clip Constant ConstantOfShape Equal Expand Greater GreaterOrEqual Less LessOrEqual NonMaxSuppression OneHot Pad Pow "
-    "Range Resize Tile TopK Trilu Upsample Where".split()
+    "Clip Constant ConstantOfShape Equal Expand Greater GreaterOrEqual Less LessOrEqual NonMaxSuppression OneHot Pad "
+    "Pow Range Resize Tile TopK Trilu Upsample Where".split()
 )
 """Operators whose constants are bounds, exponents, scales of an image: settings rather than parameters."""
 

@@ -15,7 +15,7 @@ from onnxprune.cost import Cost, Counts
 from onnxprune.criteria import Saliency
 from onnxprune.errors import BudgetError
 from onnxprune.options import Options
-from onnxprune.trace import Trace, display_name
+from onnxprune.tracing import Trace, display_name
 
 
 @dataclass(frozen=True)

@@ -18,15 +18,14 @@ SMALL = 4096
 """Constants of at most this many elements stay in the skeleton: they may hold shapes."""
 
 
-def infer_shapes(model: Model, inputs: Mapping[str, tuple[int, ...]] | None = None) -> dict[str, Shape]:
+def infer_shapes(model: Model) -> dict[str, Shape]:
     """Return the shape of every tensor of the main graph whose rank is known.
 
-    `inputs` fixes the shapes of graph inputs (to count MACs at a size, say). Declared shapes of intermediate
-    tensors and outputs are believed only where inference finds nothing: exporters get them wrong.
+    Declared shapes of intermediate tensors and outputs are believed only where inference finds nothing:
+    exporters get them wrong.
     """
-    skeleton = _skeleton(model, inputs or {})
-    declared = {} if inputs else {info.name: _shape_of(info) for info in _declared(model)}
-    inferred = {info.name: _shape_of(info) for info in _declared(Model(_infer(skeleton)))}
+    declared = {info.name: _shape_of(info) for info in _declared(model)}
+    inferred = _shapes_in(_infer(_skeleton(model, {})))
     shapes: dict[str, Shape] = {}
     for name in declared.keys() | inferred.keys():
         shape = _merge(inferred.get(name), declared.get(name))
@@ -35,11 +34,25 @@ def infer_shapes(model: Model, inputs: Mapping[str, tuple[int, ...]] | None = No
     return shapes
 
 
+def shapes_at(model: Model, inputs: Mapping[str, tuple[int, ...]]) -> tuple[dict[str, Shape], bool]:
+    """Return every shape that follows from concrete input shapes, and whether inference found them consistent."""
+    skeleton = _skeleton(model, inputs)
+    try:
+        return _shapes_in(shape_inference.infer_shapes(skeleton, data_prop=True, strict_mode=True)), True
+    except (shape_inference.InferenceError, RuntimeError):
+        return _shapes_in(_infer(skeleton)), False
+
+
 def _infer(skeleton: onnx.ModelProto) -> onnx.ModelProto:
     for data_prop in (True, False):
         with contextlib.suppress(shape_inference.InferenceError, RuntimeError):
             return shape_inference.infer_shapes(skeleton, data_prop=data_prop)
     return skeleton
+
+
+def _shapes_in(proto: onnx.ModelProto) -> dict[str, Shape]:
+    found = {info.name: _shape_of(info) for info in _declared(Model(proto))}
+    return {name: shape for name, shape in found.items() if shape is not None}
 
 
 def _skeleton(model: Model, inputs: Mapping[str, tuple[int, ...]]) -> onnx.ModelProto:
@@ -54,9 +67,9 @@ def _skeleton(model: Model, inputs: Mapping[str, tuple[int, ...]]) -> onnx.Model
     for tensor in graph.initializer:
         _add_constant(bare.graph, tensor, tensor.name)
     for node in graph.node:
-        tensor = constant_value(node)
-        if tensor is not None and _elements(tensor) > SMALL:
-            _add_constant(bare.graph, tensor, node.output[0])
+        value = constant_value(node)
+        if value is not None and _elements(value) > SMALL:
+            _add_constant(bare.graph, value, node.output[0])
         else:
             bare.graph.node.append(node)
     for info in graph.output:
@@ -96,7 +109,7 @@ def _shape_of(info: onnx.ValueInfoProto) -> Shape | None:
     if not info.type.HasField("tensor_type") or not info.type.tensor_type.HasField("shape"):
         return None
     return tuple(
-        dim.dim_value if dim.HasField("dim_value") else (dim.dim_param or None)
+        dim.dim_value if dim.HasField("dim_value") and dim.dim_value >= 0 else (dim.dim_param or None)
         for dim in info.type.tensor_type.shape.dim
     )
 
@@ -110,38 +123,58 @@ def _merge(inferred: Shape | None, declared: Shape | None) -> Shape | None:
     )
 
 
-IMAGE_SIZE = 224
-LINE_LENGTH = 320
-SEQUENCE_LENGTH = 16
+IMAGE_SIDES = ((224, 224), (48, 320), (640, 640), (64, 64))
+LINE_LENGTHS = (320, 64)
+SEQUENCE_LENGTHS = (16, 512, 64)
+"""Sizes to try for what a model leaves open: the first of each, then the next where the model cannot run at it."""
 
 
-def concrete_inputs(model: Model, given: Mapping[str, tuple[int, ...]] | None = None) -> dict[str, tuple[int, ...]]:
+def concrete_inputs(
+    model: Model, given: Mapping[str, tuple[int, ...]] | None = None, attempt: int = 0
+) -> dict[str, tuple[int, ...]]:
     """Return a shape for every graph input, to run the model and count its MACs at.
 
-    Sizes that the model leaves open: 1 for the first axis (the batch), 224 for both sides of an image, 320 for the
-    one open side of a line of text, 16 elsewhere. `given` overrides whole shapes by input name.
+    Where the model leaves a size open it is 1 for the first axis (the batch), a usual size for the sides of an
+    image or the length of a line of text, and a short sequence elsewhere; `attempt` counts through alternatives.
+    `given` overrides whole shapes by input name.
     """
     stored = {tensor.name for tensor in model.proto.graph.initializer}
     shapes: dict[str, tuple[int, ...]] = {}
     for info in model.proto.graph.input:
         if info.name not in stored:
-            shapes[info.name] = (given or {}).get(info.name) or _concrete(_shape_of(info) or ())
+            shapes[info.name] = (given or {}).get(info.name) or _concrete(_shape_of(info) or (), attempt)
     return shapes
 
 
-def _concrete(shape: Shape) -> tuple[int, ...]:
-    known = [length if isinstance(length, int) and length > 0 else None for length in shape]
-    is_image = len(shape) == 4
-    open_sides = sum(length is None for length in known[2:])
-    side = SEQUENCE_LENGTH if not is_image else IMAGE_SIZE if open_sides == 2 else LINE_LENGTH
+def _concrete(shape: Shape, attempt: int) -> tuple[int, ...]:
+    open_places = [place for place, length in enumerate(shape) if not isinstance(length, int)]
+    if len(shape) == 4 and {2, 3} <= set(open_places):
+        sides: tuple[int, ...] = IMAGE_SIDES[attempt % len(IMAGE_SIDES)]
+    elif len(shape) == 4:
+        sides = (LINE_LENGTHS[attempt % len(LINE_LENGTHS)],) * 2
+    else:
+        sides = (SEQUENCE_LENGTHS[attempt % len(SEQUENCE_LENGTHS)],) * 2
     return tuple(
-        length if length is not None else 1 if place == 0 else side for place, length in enumerate(known)
+        length if isinstance(length, int) else 1 if place == 0 else sides[place % 2]
+        for place, length in enumerate(shape)
     )
 
 
-def symbol_values(
-    symbolic: Mapping[str, Shape], concrete: Mapping[str, Shape]
-) -> dict[str, int]:
+ATTEMPTS = max(len(IMAGE_SIDES), len(LINE_LENGTHS), len(SEQUENCE_LENGTHS))
+
+
+def usual_shapes(model: Model) -> dict[str, Shape]:
+    """Return every shape at the first usual input sizes that inference finds consistent."""
+    first: dict[str, Shape] | None = None
+    for attempt in range(ATTEMPTS):
+        shapes, consistent = shapes_at(model, concrete_inputs(model, attempt=attempt))
+        if consistent:
+            return shapes
+        first = first or shapes
+    return first or {}
+
+
+def symbol_values(symbolic: Mapping[str, Shape], concrete: Mapping[str, Shape]) -> dict[str, int]:
     """Return the size of every symbol, and of every axis that has none (as `tensor[axis]`), at concrete inputs."""
     values: dict[str, int] = {}
     for name, shape in concrete.items():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from onnxprune.criteria.registry import Saliency, criterion
-from onnxprune.trace import Trace
+from onnxprune.tracing import Trace
 
 
 @criterion("random")

@@ -17,7 +17,7 @@ from onnxprune.axes import Dim, free_dims, spread
 from onnxprune.criteria.registry import Saliency, criterion
 from onnxprune.parameters import parameter_uses
 from onnxprune.record import Use
-from onnxprune.trace import Trace
+from onnxprune.tracing import Trace
 
 Along = Callable[[NDArray[Any], int], NDArray[Any]]
 """(weights, axis) -> the sum over all other axes, float64 [weights.shape[axis]]."""
@@ -70,8 +70,8 @@ def _blocks(weights: NDArray[Any], axis: int) -> NDArray[Any]:
 
 def _sum_of_squares(weights: NDArray[Any], axis: int) -> NDArray[Any]:
     blocks = _blocks(weights, axis)
-    return np.einsum("abc,abc->b", blocks, blocks).astype(np.float64)
+    return np.asarray(np.einsum("abc,abc->b", blocks, blocks), np.float64)
 
 
 def _sum_of_magnitudes(weights: NDArray[Any], axis: int) -> NDArray[Any]:
-    return np.abs(_blocks(weights, axis)).sum(axis=(0, 2), dtype=np.float64)
+    return np.asarray(np.abs(_blocks(weights, axis)).sum(axis=(0, 2), dtype=np.float64))

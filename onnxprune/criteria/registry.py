@@ -8,8 +8,8 @@ from typing import Any, TypeAlias
 from numpy.typing import NDArray
 
 from onnxprune.axes import Dim
-from onnxprune.errors import UnsupportedError
-from onnxprune.trace import Trace
+from onnxprune.errors import UsageError
+from onnxprune.tracing import Trace
 
 Saliency: TypeAlias = Mapping[Dim, NDArray[Any]]
 """Dim -> float64 [dim.size]: how much would be lost with each unit."""
@@ -32,7 +32,7 @@ def criterion(name: str) -> Callable[[Criterion], Criterion]:
 
 
 def score(trace: Trace, name: str, seed: int) -> Saliency:
-    """Return the saliency of every unit of every prunable dim. Raises `UnsupportedError` for an unknown criterion."""
+    """Return the saliency of every unit of every prunable dim. Raises `UsageError` for an unknown criterion."""
     if name not in CRITERIA:
-        raise UnsupportedError(f"no criterion '{name}'; there are: {', '.join(sorted(CRITERIA))}")
+        raise UsageError(f"no criterion '{name}'; there are: {', '.join(sorted(CRITERIA))}")
     return CRITERIA[name](trace, seed)

@@ -18,13 +18,13 @@ from onnxprune.rules import (
     resizing,
 )
 from onnxprune.rules.registry import RULES, Rule, rule
-from onnxprune.rules.site import Site, Unknown
+from onnxprune.rules.site import Site, UnknownError
 
 __all__ = [
     "RULES",
     "Rule",
     "Site",
-    "Unknown",
+    "UnknownError",
     "contraction",
     "elementwise",
     "indexing",

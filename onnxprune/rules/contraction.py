@@ -5,7 +5,7 @@ from __future__ import annotations
 from onnxprune.axes import ONE, Expr, product
 from onnxprune.rules.elementwise import broadcast
 from onnxprune.rules.registry import rule
-from onnxprune.rules.site import Site, Unknown, known_size
+from onnxprune.rules.site import Site, UnknownError, known_size
 from onnxprune.sizes import Size
 
 SPATIAL = "spatial positions cannot be pruned"
@@ -51,7 +51,11 @@ def _finish_conv(site: Site, channels: Expr, inner: Expr) -> None:
         groups, _ = _factor(site, channels, group)
         site.follow_attribute("group", Size.along(site.resolve(groups)))
     shape = site.shape()
-    spatial = site.fixed(SPATIAL)[2:] if shape is not None else [site.fixed_axis(None, 0, i, SPATIAL) for i in range(2, len(x))]
+    spatial = (
+        site.fixed(SPATIAL)[2:]
+        if shape is not None
+        else [site.fixed_axis(None, 0, i, SPATIAL) for i in range(2, len(x))]
+    )
     site.out([x[0], channels, *spatial])
     # A transposed convolution multiplies once per *input* position.
     positions = site.axes(0)[2:] if site.node.op_type == "ConvTranspose" else spatial
@@ -81,10 +85,10 @@ def gemm(site: Site) -> None:
 
 @rule("MatMul")
 def matmul(site: Site) -> None:
-    """numpy.matmul: the last axis of A against the second last of B; leading axes broadcast."""
+    """As numpy.matmul: the last axis of A against the second last of B; leading axes broadcast."""
     a, b = site.axes(0), site.axes(1)
     if not a or not b:
-        raise Unknown("a scalar cannot be multiplied as a matrix")
+        raise UnknownError("a scalar cannot be multiplied as a matrix")
     k_of_b = max(len(b) - 2, 0)
     site.unify(a[-1], b[k_of_b])
     site.contracts(0, len(a) - 1)

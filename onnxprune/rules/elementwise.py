@@ -98,7 +98,7 @@ def parameterised(site: Site) -> None:
 
 @rule(*BROADCASTING)
 def broadcasting(site: Site) -> None:
-    """numpy broadcasting of all inputs (PRelu's slope only ever towards its input)."""
+    """Numpy broadcasting of all inputs (PRelu's slope only ever towards its input)."""
     slots = [slot for slot in range(site.input_count) if site.has(slot)]
     axes = broadcast(site, [site.axes(slot) for slot in slots])
     site.out(axes, content=_arithmetic(site, slots))
@@ -145,4 +145,3 @@ def _quotient(numerator: Size, divisor: Size) -> Size | None:
     if numerator.dims or divisor.dims or top is None or not bottom:
         return None
     return Size.of(top // bottom)
-

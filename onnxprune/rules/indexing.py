@@ -6,7 +6,7 @@ import numpy as np
 
 from onnxprune.axes import ONE, Expr, Fixed, concat, free_dims, size
 from onnxprune.rules.registry import rule
-from onnxprune.rules.site import Site, Unknown, position
+from onnxprune.rules.site import Site, UnknownError, position
 from onnxprune.sizes import Content, Size
 
 MAX_RUNS = 64
@@ -46,7 +46,7 @@ def _gathered(site: Site, axis: int) -> Content | None:
         return None
     try:
         return np.asarray(content.take(site.values(1), axis), object)
-    except Unknown:
+    except UnknownError:
         site.freeze_content(content, "its size is used as a value")
         return None
 
@@ -65,7 +65,7 @@ def gather_nd(site: Site) -> None:
     data, indices = site.axes(0), site.axes(1)
     batch, length = site.attribute("batch_dims", 0), size(indices[-1])
     if length is None:
-        raise Unknown("the length of its index tuples is known only at run time")
+        raise UnknownError("the length of its index tuples is known only at run time")
     site.freeze((*data[: batch + length], *indices), "it is indexed by data")
     site.out([*site.axes(1)[:-1], *data[batch + length :]])
 
@@ -76,7 +76,7 @@ def scatter_nd(site: Site) -> None:
     data, indices, updates = site.axes(0), site.axes(1), site.axes(2)
     length = size(indices[-1])
     if length is None:
-        raise Unknown("the length of its index tuples is known only at run time")
+        raise UnknownError("the length of its index tuples is known only at run time")
     site.freeze((*data[:length], *indices, *updates[: len(indices) - 1]), "it is indexed by data")
     for mine, new in zip(data[length:], updates[len(indices) - 1 :], strict=True):
         site.unify(mine, new)
@@ -109,7 +109,7 @@ def constant_of_shape(site: Site) -> None:
         return
     axes: list[Expr] = []
     wanted: list[Size | None] = []
-    for place, entry in enumerate(target.ravel()):
+    for entry in target.ravel():
         dense = entry.dense
         if dense is None or dense <= 1:
             axes.append(ONE if dense == 1 else Fixed(dense, "", "" if dense is not None else str(entry.terms)))

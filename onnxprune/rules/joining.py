@@ -9,7 +9,7 @@ import numpy as np
 
 from onnxprune.axes import ONE, Expr, Fixed, concat, product, size
 from onnxprune.rules.registry import rule
-from onnxprune.rules.site import Site, Unknown, known_size, position
+from onnxprune.rules.site import Site, UnknownError, known_size, position
 from onnxprune.sizes import Content, Size
 
 
@@ -73,8 +73,8 @@ def split(site: Site) -> None:
     site.unify(x[axis], concat(*parts))
     wanted = [Size.along(site.resolve(part)) for part in parts]
     if site.attribute("split") is not None:
-        for place, part in enumerate(wanted):
-            site.follow_attribute("split", part, place)
+        for place, length in enumerate(wanted):
+            site.follow_attribute("split", length, place)
     elif site.has(1):
         site.follow_input(1, wanted)
     elif site.opset < 13:
@@ -96,7 +96,7 @@ def _split_lengths(site: Site, total: int) -> list[int]:
         content = site.content(1)
         lengths = [] if content is None else [entry.dense for entry in content.ravel()]
         if not lengths or None in lengths:
-            raise Unknown("the sizes of its parts are known only at run time")
+            raise UnknownError("the sizes of its parts are known only at run time")
         return [length for length in lengths if length is not None]
     parts = len(site.node.output)
     length = -(-total // parts)
@@ -111,7 +111,9 @@ def slice_(site: Site) -> None:
     new_starts: list[Size | None] = [None] * len(axes)
     new_ends: list[Size | None] = [None] * len(axes)
     for place, axis in enumerate(axes):
-        x[axis], new_starts[place], new_ends[place] = _cut(site, x[axis], axis, starts[place], ends[place], steps[place])
+        x[axis], new_starts[place], new_ends[place] = _cut(
+            site, x[axis], axis, starts[place], ends[place], steps[place]
+        )
     if site.opset < 10:
         _follow_slice_attributes(site, new_starts, new_ends)
     else:
@@ -120,9 +122,7 @@ def slice_(site: Site) -> None:
     site.out(x, content=_sliced_content(site, starts, ends, axes, steps))
 
 
-def _slice_bounds(
-    site: Site, rank: int
-) -> tuple[list[int | None], list[int | None], list[int], list[int]]:
+def _slice_bounds(site: Site, rank: int) -> tuple[list[int | None], list[int | None], list[int], list[int]]:
     if site.opset < 10:
         starts, ends = list(site.attribute("starts")), list(site.attribute("ends"))
         named = site.attribute("axes", range(len(starts)))

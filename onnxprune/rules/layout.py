@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from onnxprune.axes import ONE, Expr, Fixed, product, size
-from onnxprune.rules.regroup import regroup
 from onnxprune.rules.registry import rule
-from onnxprune.rules.site import Site, Unknown, known_size, position
+from onnxprune.rules.regroup import regroup
+from onnxprune.rules.site import Site, UnknownError, known_size, position
 from onnxprune.sizes import Content, Size
 
 
@@ -45,7 +45,7 @@ def _reshape_target(site: Site) -> list[Size]:
     if content is not None:
         return list(content.ravel())
     if shape is None:
-        raise Unknown("its target shape is known only at run time")
+        raise UnknownError("its target shape is known only at run time")
     return [
         Size.of(length) if isinstance(length, int) else Size.symbol(length or f"{site.node.output[0]}[{place}]")
         for place, length in enumerate(shape)
@@ -80,7 +80,7 @@ def squeeze(site: Site) -> None:
     axes = _named_axes(site)
     if axes is None:
         if any(size(axis) is None for axis in x):
-            raise Unknown("which axes vanish is known only at run time")
+            raise UnknownError("which axes vanish is known only at run time")
         for axis in x:
             site.keep_plural(axis)
         gone = {place for place, axis in enumerate(x) if axis == ONE}
@@ -150,7 +150,9 @@ def expand(site: Site) -> None:
     out = [_expanded(site, axis, entry, place) for place, (axis, entry) in enumerate(zip(padded, entries, strict=True))]
     site.out(out)
     offset = rank - target.size
-    site.follow_input(1, [None if entries[p].dense == 1 else Size.along(site.resolve(out[p])) for p in range(offset, rank)])
+    site.follow_input(
+        1, [None if entries[p].dense == 1 else Size.along(site.resolve(out[p])) for p in range(offset, rank)]
+    )
 
 
 def _expanded(site: Site, axis: Expr, entry: Size, place: int) -> Expr:
@@ -169,5 +171,8 @@ def _expanded(site: Site, axis: Expr, entry: Size, place: int) -> Expr:
 def tile(site: Site) -> None:
     """Repeats an axis as a whole: position = (repetition, position)."""
     x, repeats = site.axes(0), site.values(1).ravel()
-    out = [product(site.fixed_axis(int(n), 0, p, "it is repeated"), axis) for p, (n, axis) in enumerate(zip(repeats, x, strict=True))]
+    out = [
+        product(site.fixed_axis(int(n), 0, p, "it is repeated"), axis)
+        for p, (n, axis) in enumerate(zip(repeats, x, strict=True))
+    ]
     site.out(out)

@@ -34,7 +34,7 @@ def instance_normalization(site: Site) -> None:
 
 @rule("GroupNormalization")
 def group_normalization(site: Site) -> None:
-    """X [N, G*C, ..]: statistics over C and the positions, so only whole groups could go; `num_groups` is fixed here."""
+    """X [N, G*C, ..]: statistics over C and the positions; `num_groups` is fixed here."""
     x = site.axes(0)
     site.freeze((*x[1:], *site.axes(1), *site.axes(2)), STATISTICS)
     site.out(site.axes(0))
@@ -77,6 +77,10 @@ def local_response_normalization(site: Site) -> None:
 def axis_normalization(site: Site) -> None:
     """Statistics over the named axes."""
     x = site.axes(0)
-    over = site.attribute("axes", [0, 2, 3]) if site.node.op_type == "MeanVarianceNormalization" else [site.attribute("axis", -1)]
+    over = (
+        site.attribute("axes", [0, 2, 3])
+        if site.node.op_type == "MeanVarianceNormalization"
+        else [site.attribute("axis", -1)]
+    )
     site.freeze([x[position(axis, len(x))] for axis in over], STATISTICS)
     site.out(site.axes(0))

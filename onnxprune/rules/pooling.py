@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from onnxprune.axes import ONE
+from onnxprune.axes import ONE, Expr
 from onnxprune.rules.contraction import SPATIAL
 from onnxprune.rules.registry import rule
 from onnxprune.rules.site import Site
@@ -16,6 +16,7 @@ def pool(site: Site) -> None:
     if len(site.node.output) > 1 and site.node.output[1]:
         site.freeze(x, "the indices that it returns count positions across channels")
         site.out(site.fixed(SPATIAL, 1), 1)
+    spatial: list[Expr]
     if site.node.op_type.startswith("Global"):
         spatial = [ONE] * (len(x) - 2)
     elif site.shape() is not None:

@@ -25,7 +25,7 @@ def reduce(site: Site) -> None:
 
 
 def _axes(site: Site, rank: int) -> Iterable[int]:
-    axes = site.attribute("axes")
+    axes: list[int] | None = site.attribute("axes")
     if axes is None and site.has(1):
         axes = [int(axis) for axis in site.values(1).ravel()]
     if not axes:

@@ -10,7 +10,9 @@ from onnxprune.rules.site import Site
 from onnxprune.sizes import Size
 
 
-def regroup(site: Site, axes: Sequence[Expr], target: Sequence[Size | None], copied: Sequence[Expr | None]) -> list[Expr]:
+def regroup(
+    site: Site, axes: Sequence[Expr], target: Sequence[Size | None], copied: Sequence[Expr | None]
+) -> list[Expr]:
     """Return the axes that `axes` become when reshaped to `target`.
 
     `target` holds the dense size of each new axis (None: whatever is left), `copied` the input axis where the
@@ -21,10 +23,12 @@ def regroup(site: Site, axes: Sequence[Expr], target: Sequence[Size | None], cop
     wanted = [Size.along(c).unpruned if c is not None else t for c, t in zip(copied, target, strict=True)]
     _fill_open(sizes, wanted)
     result: list[Expr | None] = [None] * len(wanted)
-    front = _match(site, list(range(len(axes))), list(range(len(wanted))), axes, sizes, wanted, result)
-    back = _match(site, *(list(reversed(rest)) for rest in front), axes, sizes, wanted, result)
-    left, open_ = (list(reversed(rest)) for rest in back)
-    return _freeze_rest(site, left, open_, axes, wanted, result)
+    sources, targets = list(range(len(axes))), list(range(len(wanted)))
+    _match(site, sources, targets, axes, sizes, wanted, result)
+    sources.reverse()
+    targets.reverse()
+    _match(site, sources, targets, axes, sizes, wanted, result)
+    return _freeze_rest(site, sources, targets, axes, wanted, result)
 
 
 def _fill_open(sizes: Sequence[Size], wanted: list[Size | None]) -> None:
@@ -44,8 +48,8 @@ def _match(
     sizes: Sequence[Size],
     wanted: Sequence[Size | None],
     result: list[Expr | None],
-) -> tuple[list[int], list[int]]:
-    """Match groups in the given order until a size is not comparable; return what is left of both."""
+) -> None:
+    """Match groups in the given order, and take them off both lists, until a size is not comparable."""
     while sources and targets:
         group = _next_group(sources, targets, sizes, wanted)
         if group is None:
@@ -57,7 +61,6 @@ def _match(
         result[targets.pop(0)] = ONE
     while sources and sizes[sources[0]] == Size.of(1):
         sources.pop(0)
-    return sources, targets
 
 
 def _next_group(
@@ -86,7 +89,7 @@ def _next_group(
 
 
 def _smaller(left: Size, right: Size) -> Size | None:
-    """Return which of two different sizes must take in another axis to reach the other; None where that is not known."""
+    """Return which of two different sizes must take in another axis to reach the other; None if not known."""
     a, b = left.dense, right.dense
     if a == 0 or b == 0:
         return None
@@ -121,8 +124,16 @@ def _new_axis(site: Site, length: Size | None, place: int) -> Expr:
     dense = length.dense if length is not None else None
     if dense is not None:
         return site.dim(dense)
-    symbol = length.terms[0][0][0] if length is not None and len(length.terms) == 1 and len(length.terms[0][0]) == 1 else None
-    return site.fixed_axis(symbol if isinstance(symbol, str) else None, 0, place, "its size is known only at run time")
+    return site.fixed_axis(_symbol(length), 0, place, "its size is known only at run time")
+
+
+def _symbol(length: Size | None) -> str | None:
+    """Return the name of a size that is a single symbol."""
+    if length is None or len(length.terms) != 1:
+        return None
+    variables, coefficient = length.terms[0]
+    variable = variables[0] if len(variables) == 1 and coefficient == 1 else None
+    return variable if isinstance(variable, str) else None
 
 
 def _freeze_rest(

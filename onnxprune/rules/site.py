@@ -69,10 +69,10 @@ class Site:
         return slot < len(self._inputs) and self._inputs[slot] is not None
 
     def axes(self, slot: int) -> tuple[Expr, ...]:
-        """Return the axes of an input, resolved, and claim it. Raises `Unknown` where its rank is unknown."""
+        """Return the axes of an input, resolved, and claim it. Raises `UnknownError` where its rank is unknown."""
         tensor = self._claim(slot)
         if tensor.axes is None:
-            raise Unknown(f"the rank of input {slot} is unknown")
+            raise UnknownError(f"the rank of input {slot} is unknown")
         return tuple(self._axes.resolve(axis) for axis in tensor.axes)
 
     def content(self, slot: int) -> Content | None:
@@ -86,13 +86,13 @@ class Site:
         return resolved.reshape(content.shape)
 
     def values(self, slot: int) -> NDArray[np.int64]:
-        """Return the integers of an input, which must not change, and claim it. Raises `Unknown` where they are not known."""
+        """Return the integers of an input, which must not change, and claim it. Raises `UnknownError` without them."""
         tensor, content = self._claim(slot), self.content(slot)
         if tensor.stored is not None:
             return self._model.array(self._model.constants[tensor.stored])
         values = dense_values(content)
         if values is None:
-            raise Unknown(f"the values of input {slot} are known only at run time")
+            raise UnknownError(f"the values of input {slot} are known only at run time")
         self.freeze_content(content, READ_AS_NUMBER)
         return values
 
@@ -146,10 +146,10 @@ class Site:
         self.outputs[index] = Tensor(axes, content)
 
     def fixed(self, why: str, index: int = 0) -> list[Expr]:
-        """Return the axes of an output as inferred, all fixed. Raises `Unknown` where its rank is unknown."""
+        """Return the axes of an output as inferred, all fixed. Raises `UnknownError` where its rank is unknown."""
         shape = self._shapes[index] if index < len(self._shapes) else None
         if shape is None:
-            raise Unknown("the rank of its output is unknown")
+            raise UnknownError("the rank of its output is unknown")
         return [self.fixed_axis(length, index, place, why) for place, length in enumerate(shape)]
 
     def fixed_axis(self, length: int | str | None, index: int, place: int, why: str) -> Expr:
@@ -169,7 +169,7 @@ class Site:
 
     def follow_input(self, slot: int, wanted: Sequence[Size | None], given: Content | None = None) -> None:
         """Note that the integers of an input must follow `wanted` (None: any value); freezes follow if they cannot."""
-        content = (self.content(slot) if given is None else given)
+        content = self.content(slot) if given is None else given
         for place, size_ in enumerate(wanted):
             if size_ is not None:
                 entry = None if content is None else content.ravel()[place]
@@ -195,7 +195,7 @@ class Site:
     def _claim(self, slot: int) -> Tensor:
         tensor = self._inputs[slot] if slot < len(self._inputs) else None
         if tensor is None:
-            raise Unknown(f"input {slot} is missing")
+            raise UnknownError(f"input {slot} is missing")
         self.claimed.add(slot)
         return tensor
 
@@ -210,20 +210,20 @@ class Site:
         return axis
 
 
-class Unknown(Exception):
+class UnknownError(Exception):
     """Raised where a rule cannot say anything about a node: the node is then treated as an unknown operator."""
 
 
 def position(axis: int, rank: int) -> int:
-    """Return an axis counted from the front. Raises `Unknown` where there is no such axis."""
+    """Return an axis counted from the front. Raises `UnknownError` where there is no such axis."""
     if not -rank <= axis < rank:
-        raise Unknown(f"axis {axis} of a tensor of rank {rank}")
+        raise UnknownError(f"axis {axis} of a tensor of rank {rank}")
     return axis % rank
 
 
 def known_size(expr: Expr) -> int:
-    """Return the size of an axis. Raises `Unknown` where it is symbolic."""
+    """Return the size of an axis. Raises `UnknownError` where it is symbolic."""
     length = size(expr)
     if length is None:
-        raise Unknown("a size is known only at run time")
+        raise UnknownError("a size is known only at run time")
     return length

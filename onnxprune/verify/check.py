@@ -13,7 +13,7 @@ from onnx import numpy_helper
 from onnxprune.axes import Dim, Mask, free_dims, keep
 from onnxprune.errors import ModelError, VerificationError
 from onnxprune.model import ConstantKey, Model
-from onnxprune.trace import Trace
+from onnxprune.tracing import Trace
 from onnxprune.verify.compare import Difference, difference
 from onnxprune.verify.precision import as_float32, is_half
 from onnxprune.verify.runtime import Feeds, run

@@ -33,7 +33,12 @@ def difference(expected: NDArray[Any], actual: NDArray[Any]) -> Difference:
         return Difference(distance, distance)
     e, a = expected.astype(np.float64), actual.astype(np.float64)
     infinite = np.isinf(e)
-    if np.isnan(e).any() or np.isnan(a).any() or not np.array_equal(e[infinite], a[infinite]) or np.isinf(a[~infinite]).any():
+    if (
+        np.isnan(e).any()
+        or np.isnan(a).any()
+        or not np.array_equal(e[infinite], a[infinite])
+        or np.isinf(a[~infinite]).any()
+    ):
         return Difference(np.inf, np.inf)
     e, a = np.where(infinite, 0, e), np.where(infinite, 0, a)
     others = tuple(axis for axis in range(e.ndim) if axis != 1)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import zipfile
 from collections.abc import Mapping
+from pathlib import Path
 
 import numpy as np
 import onnx
 from numpy.typing import NDArray
 from onnx import helper
 
-from onnxprune.errors import ModelError
-from onnxprune.trace import Trace
+from onnxprune.errors import DataError, ModelError
+from onnxprune.tracing import Trace
 from onnxprune.verify.runtime import Feeds
 
 
@@ -51,3 +53,11 @@ def _vocabulary(trace: Trace, name: str) -> int:
                 rows.append(table.dims[0])
     return min(rows, default=2)
 
+
+def load_feeds(path: Path) -> Feeds:
+    """Read inputs from an .npz whose keys are input names. Raises `DataError`."""
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            return {name: archive[name] for name in archive.files}
+    except (OSError, ValueError, AttributeError, zipfile.BadZipFile) as error:
+        raise DataError(f"{path}: not an .npz file of arrays ({error})") from error

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import onnx
-import onnxruntime
 from numpy.typing import NDArray
 from onnx import TensorProto, numpy_helper
 
@@ -23,6 +22,8 @@ def run(model: Model, feeds: Feeds, outputs: Sequence[str] | None = None, optimi
 
     Any intermediate tensor may be named. Raises `ModelError` where onnxruntime cannot load or run the model.
     """
+    import onnxruntime  # takes a while and some 30 MB: only where something is run
+
     proto = _runnable(model, outputs)
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4

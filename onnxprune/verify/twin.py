@@ -12,7 +12,7 @@ from onnx import helper, numpy_helper
 from onnxprune.axes import Dim, Expr, Mask, free_dims, keep
 from onnxprune.model import Model
 from onnxprune.record import Contraction
-from onnxprune.trace import Trace
+from onnxprune.tracing import Trace
 
 
 @dataclass(frozen=True)

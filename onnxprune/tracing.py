@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import onnx
 from onnx import TensorProto
 
 from onnxprune.axes import ONE, Axes, Dim, Expr, Fixed, free_dims
-from onnxprune.errors import InternalError
 from onnxprune.model import DEFAULT_DOMAIN, ConstantKey, Model, NodeKey
 from onnxprune.record import Contraction, Follow, Record, Slot, Tensor, Use, Work
-from onnxprune.rules import RULES, Site, Unknown
+from onnxprune.rules import RULES, Site, UnknownError
 from onnxprune.shapes import Shape, infer_shapes
 from onnxprune.sizes import Size, content_of
 
@@ -31,6 +31,7 @@ class Trace:
     """What tracing found out about one model. All expressions are resolved: a dim that is left may shrink."""
 
     model: Model
+    shapes: Mapping[str, Shape]
     tensors: Mapping[str, Tensor]
     uses: tuple[Use, ...]
     contractions: tuple[Contraction, ...]
@@ -124,8 +125,12 @@ class _Walk:
 
     def _boundary(self, info: onnx.ValueInfoProto, why: str) -> None:
         shape = self.shapes.get(info.name)
-        axes = None if shape is None else tuple(
-            _fixed(length, f"'{info.name}': {why}", f"{info.name}[{place}]") for place, length in enumerate(shape)
+        axes = (
+            None
+            if shape is None
+            else tuple(
+                _fixed(length, f"'{info.name}': {why}", f"{info.name}[{place}]") for place, length in enumerate(shape)
+            )
         )
         self.tensors[info.name] = Tensor(axes)
 
@@ -161,7 +166,7 @@ class _Walk:
         marks = _Marks(self.record)
         try:
             rule(site)
-        except Unknown as unknown:
+        except UnknownError as unknown:
             marks.undo()
             self._give_up(site, str(unknown))
             return
@@ -188,7 +193,7 @@ class _Walk:
     def _unknown_output(self, site: Site, index: int) -> Tensor:
         try:
             return Tensor(tuple(site.fixed("what it computes is not known", index)))
-        except Unknown:
+        except UnknownError:
             return Tensor(None)
 
     def _fixed_outputs(self, node: onnx.NodeProto, why: str) -> None:
@@ -280,14 +285,20 @@ class _Walk:
             for f in self.record.follows
         ]
         self.record.follows = follows
-        return Trace(self.model, tensors, uses, contractions, work, self.record, self.axes)
+        return Trace(self.model, self.shapes, tensors, uses, contractions, work, self.record, self.axes)
 
 
 class _Marks:
     """Where the record stood before a rule, so that a rule that gives up leaves nothing behind."""
 
     def __init__(self, record: Record) -> None:
-        self._lists = [record.contractions, record.work, record.follows, record.attributes, record.inputs]
+        self._lists: list[list[Any]] = [
+            record.contractions,
+            record.work,
+            record.follows,
+            record.attributes,
+            record.inputs,
+        ]
         self._lengths = [len(entries) for entries in self._lists]
 
     def undo(self) -> None:
@@ -309,6 +320,3 @@ def _captured(node: onnx.NodeProto) -> Iterator[str]:
                 yield from inner.input
                 yield from _captured(inner)
             yield from (output.name for output in attribute.g.output)
-
-
-__all__ = ["InternalError", "Shape", "Trace", "display_name", "trace"]

@@ -1,0 +1,274 @@
+"""The command line: parse, call, print. Everything heavy is imported when a command runs."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from onnxprune import __version__
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from onnxprune.pipeline import Result
+
+EXIT_FAILED, EXIT_USAGE = 1, 2
+
+
+class PruneByDefault(TyperGroup):
+    """A group in which `onnxprune MODEL ...` means `onnxprune prune MODEL ...`."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Put `prune` in front where no command and no option of the group itself is named."""
+        own = {"--help", "--version", "--install-completion", "--show-completion"}
+        if args and args[0] not in self.commands and args[0] not in own:
+            args = ["prune", *args]
+        return super().parse_args(ctx, args)
+
+
+app = typer.Typer(
+    cls=PruneByDefault,
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+ModelPath = Annotated[Path, typer.Argument(help="The model to read; it is never changed.", show_default=False)]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout, everything else on stderr.")]
+Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Show the traceback of an error.")]
+NoVerify = Annotated[bool, typer.Option("--no-verify", help="Do not prove mask == slice (needs no onnxruntime).")]
+Inputs = Annotated[
+    Path | None, typer.Option("--verify-inputs", help="An .npz of inputs to verify on, instead of random ones.")
+]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace an existing output.")]
+Seed = Annotated[int, typer.Option("--seed", help="Seed of everything random.")]
+
+WHAT, HOW, OUT = "What to remove", "How to choose", "Output"
+
+
+def _version(show: bool) -> None:
+    if show:
+        typer.echo(f"onnxprune {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def onnxprune(
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print it.")] = False,
+) -> None:
+    """Make a trained ONNX model smaller and faster, and prove that it was done right.
+
+    [bold]onnxprune model.onnx --amount 0.4[/bold] removes 40% of the parameters and writes model.pruned.onnx.
+    """
+
+
+@app.command()
+def prune(
+    model: ModelPath,
+    amount: Annotated[
+        float, typer.Option("--amount", "-a", help="Fraction of the budget to remove.", rich_help_panel=WHAT)
+    ] = 0.5,
+    budget: Annotated[
+        str, typer.Option("--budget", help="What the amount counts: params, macs or channels.", rich_help_panel=WHAT)
+    ] = "params",
+    include: Annotated[
+        list[str] | None, typer.Option("--include", help="Prune only these tensors or nodes.", rich_help_panel=WHAT)
+    ] = None,
+    exclude: Annotated[
+        list[str] | None, typer.Option("--exclude", help="Never prune these (globs).", rich_help_panel=WHAT)
+    ] = None,
+    best_effort: Annotated[
+        bool, typer.Option("--best-effort", help="Take what can be had instead of failing.", rich_help_panel=WHAT)
+    ] = False,
+    criterion: Annotated[
+        str, typer.Option("--criterion", help="Importance: l1, l2 or random.", rich_help_panel=HOW)
+    ] = "l2",
+    scope: Annotated[
+        str, typer.Option("--scope", help="Rank all units together (global) or evenly (layer).", rich_help_panel=HOW)
+    ] = "global",
+    round_to: Annotated[
+        int, typer.Option("--round-to", help="Keep a multiple of this many units.", rich_help_panel=HOW)
+    ] = 1,
+    min_channels: Annotated[
+        int, typer.Option("--min-channels", help="Units that every dim keeps.", rich_help_panel=HOW)
+    ] = 1,
+    max_layer_amount: Annotated[
+        float, typer.Option("--max-layer-amount", help="Most that one dim may lose.", rich_help_panel=HOW)
+    ] = 1.0,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", help="Where to write. Default: model.pruned.onnx.", rich_help_panel=OUT),
+    ] = None,
+    plan: Annotated[
+        Path | None, typer.Option("--plan", help="Write what was removed as JSON.", rich_help_panel=OUT)
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Do everything but write.", rich_help_panel=OUT)] = False,
+    overwrite: Overwrite = False,
+    as_json: AsJson = False,
+    no_verify: NoVerify = False,
+    verify_inputs: Inputs = None,
+    seed: Seed = 0,
+    verbose: Verbose = False,
+) -> None:
+    """Remove channels, heads and hidden units, and fix every shape downstream."""
+    with _failing_in_one_line(as_json, verbose):
+        from onnxprune.options import Options
+        from onnxprune.pipeline import prune_model
+        from onnxprune.save import check_output
+
+        options = Options(
+            amount, budget, criterion, scope, round_to, min_channels, max_layer_amount,
+            tuple(include or ()), tuple(exclude or ()), best_effort, seed,
+        )  # fmt: skip
+        target = output or model.with_name(f"{model.stem}.pruned.onnx")
+        if not dry_run and model.exists():
+            check_output(target, model, overwrite)
+        if plan is not None:
+            check_output(plan, model, overwrite)
+        with _progress() as on_phase:
+            result = prune_model(model, options, not no_verify, _feeds(verify_inputs), on_phase)
+        if plan is not None:
+            result.plan.save(plan, overwrite)
+        _finish(result, None if dry_run else target, overwrite, as_json)
+
+
+@app.command("apply")
+def apply_(
+    plan: Annotated[Path, typer.Argument(help="A plan written by --plan, perhaps edited.", show_default=False)],
+    model: ModelPath,
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="Default: model.pruned.onnx.")] = None,
+    overwrite: Overwrite = False,
+    as_json: AsJson = False,
+    no_verify: NoVerify = False,
+    verify_inputs: Inputs = None,
+    verbose: Verbose = False,
+) -> None:
+    """Replay a plan, on the same model or on another checkpoint of it."""
+    with _failing_in_one_line(as_json, verbose):
+        from onnxprune.pipeline import apply_plan
+        from onnxprune.plan import Plan
+        from onnxprune.save import check_output
+
+        target = output or model.with_name(f"{model.stem}.pruned.onnx")
+        if model.exists():
+            check_output(target, model, overwrite)
+        with _progress() as on_phase:
+            result = apply_plan(Plan.load(plan), model, not no_verify, _feeds(verify_inputs), on_phase)
+        _finish(result, target, overwrite, as_json)
+
+
+@app.command()
+def inspect(model: ModelPath, as_json: AsJson = False, verbose: Verbose = False) -> None:
+    """List what can be pruned, and why the rest cannot."""
+    with _failing_in_one_line(as_json, verbose):
+        from onnxprune.pipeline import inspect_model
+        from onnxprune.report.terminal import show_inspection
+
+        found = inspect_model(model)
+        if as_json:
+            _print_json(found.as_dict())
+        else:
+            show_inspection(found, _console())
+
+
+@app.command()
+def compare(
+    dense: Annotated[Path, typer.Argument(help="The model before.", show_default=False)],
+    pruned: Annotated[Path, typer.Argument(help="The model after.", show_default=False)],
+    inputs: Annotated[Path | None, typer.Option("--inputs", help="An .npz of inputs; default: random.")] = None,
+    as_json: AsJson = False,
+    seed: Seed = 0,
+    verbose: Verbose = False,
+) -> None:
+    """Compare two models: size, parameters, MACs, and how far their outputs are apart."""
+    with _failing_in_one_line(as_json, verbose):
+        from onnxprune.compare import compare_models
+        from onnxprune.report.terminal import show_comparison
+
+        facts = compare_models(dense, pruned, _feeds(inputs), seed)
+        if as_json:
+            _print_json(facts)
+        else:
+            show_comparison(facts, _console())
+
+
+def main() -> None:
+    """Run the command line."""
+    app()
+
+
+def _finish(result: Result, target: Path | None, overwrite: bool, as_json: bool) -> None:
+    """Write the model, unless it is a dry run, and print what was done."""
+    from onnxprune.report.terminal import show_report
+
+    if target is not None:
+        result.save(target, overwrite)
+    if as_json:
+        _print_json(result.report.as_dict())
+    else:
+        show_report(result.report, _console())
+
+
+@contextmanager
+def _failing_in_one_line(as_json: bool, verbose: bool) -> Iterator[None]:
+    """Turn errors into one line on stderr, a JSON object on stdout where asked for, and an exit code."""
+    from onnxprune.errors import InternalError, OnnxPruneError, UsageError
+
+    try:
+        yield
+    except (OnnxPruneError, InternalError) as error:
+        if verbose:
+            import traceback
+
+            traceback.print_exc()
+        if as_json:
+            _print_json({"error": str(error)})
+        typer.echo(f"error: {error}", err=True)
+        raise typer.Exit(EXIT_USAGE if isinstance(error, UsageError) else EXIT_FAILED) from None
+    except KeyboardInterrupt:
+        typer.echo("interrupted; nothing was written", err=True)
+        raise typer.Exit(130) from None
+
+
+@contextmanager
+def _progress() -> Iterator[Callable[[str], None]]:
+    """Show the phases of a run on stderr while it works; nothing remains of it afterwards."""
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    from onnxprune.pipeline import PHASES
+
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task("starting", total=len(PHASES))
+
+        def on_phase(name: str) -> None:
+            progress.update(task, description=name, completed=PHASES.index(name))
+
+        yield on_phase
+
+
+def _feeds(path: Path | None) -> Any:
+    if path is None:
+        return None
+    from onnxprune.verify.feeds import load_feeds
+
+    return load_feeds(path)
+
+
+def _console() -> Console:
+    from rich.console import Console
+
+    return Console()
+
+
+def _print_json(data: dict[str, Any]) -> None:
+    sys.stdout.write(json.dumps(data, indent=2, default=str) + "\n")

@@ -1,0 +1,113 @@
+"""The plan: what was chosen, as plain data that can be read, edited, saved and replayed on another checkpoint."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from onnxprune.apply import Changes, apply_masks
+from onnxprune.axes import Dim, Mask
+from onnxprune.errors import PlanError
+from onnxprune.model import Model
+from onnxprune.save import write_text
+from onnxprune.tracing import Trace, display_name, trace
+
+SCHEMA = "onnxprune-plan/1"
+
+
+@dataclass(frozen=True)
+class PlanDim:
+    """One dim that shrinks: `keep` lists the units that stay, `members` the weight axes that they are units of."""
+
+    name: str
+    size: int
+    keep: list[int]
+    members: list[str]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to remove from one model. Fields as in the plan file; see docs/plan.md."""
+
+    model: dict[str, Any]
+    request: dict[str, Any]
+    dims: list[PlanDim]
+    keep: dict[str, dict[str, list[int]]] = field(default_factory=dict)
+    copies: dict[str, str] = field(default_factory=dict)
+    sizes: list[dict[str, Any]] = field(default_factory=list)
+    recovered: list[str] = field(default_factory=list)
+    added: list[str] = field(default_factory=list)
+
+    @staticmethod
+    def make(found: Trace, masks: Mapping[Dim, Mask], changes: Changes, request: dict[str, Any]) -> Plan:
+        """Write down what was chosen for a traced model."""
+        path = found.model.path
+        dims = [
+            PlanDim(found.names[dim], dim.size, np.flatnonzero(mask).tolist(), member_names(found, dim))
+            for dim, mask in masks.items()
+        ]
+        identity = {"file": path.name if path else None, "sha256": found.model.sha256}
+        return Plan(identity, request, dims, changes.keep, changes.copies, changes.sizes)
+
+    def save(self, path: str | Path, overwrite: bool = False) -> None:
+        """Write the plan as JSON. Raises `OutputError`."""
+        write_text(Path(path), json.dumps({"schema": SCHEMA, **asdict(self)}, indent=1) + "\n", overwrite)
+
+    @staticmethod
+    def load(path: str | Path) -> Plan:
+        """Read a plan. Raises `PlanError` where the file is not one."""
+        try:
+            data = json.loads(Path(path).read_text(encoding="utf-8"))
+        except OSError as error:
+            raise PlanError(f"{path}: cannot be read ({error.strerror})") from error
+        except ValueError as error:
+            raise PlanError(f"{path}: not a JSON file ({error})") from error
+        if not isinstance(data, dict) or data.get("schema") != SCHEMA:
+            raise PlanError(f"{path}: not a plan; its schema must be {SCHEMA}")
+        try:
+            dims = [PlanDim(d["name"], d["size"], d["keep"], d.get("members", [])) for d in data["dims"]]
+            return Plan(**{**{key: data[key] for key in data if key != "schema"}, "dims": dims})
+        except (KeyError, TypeError) as error:
+            raise PlanError(f"{path}: not a complete plan ({error})") from error
+
+    def masks(self, found: Trace) -> dict[Dim, Mask]:
+        """Return the masks that the plan means for a traced model. Raises `PlanError` at the first difference."""
+        by_name = {name: dim for dim, name in found.names.items()}
+        masks: dict[Dim, Mask] = {}
+        for planned in self.dims:
+            dim = by_name.get(planned.name)
+            if dim is None:
+                raise PlanError(f"the plan prunes '{planned.name}', which this model does not have as a prunable dim")
+            if dim.size != planned.size:
+                raise PlanError(f"'{planned.name}' has {dim.size} units here and {planned.size} in the plan")
+            if planned.members and planned.members != member_names(found, dim):
+                raise PlanError(f"'{planned.name}' ties other weights together here than in the plan")
+            masks[dim] = _mask(planned)
+        return masks
+
+    def apply(self, model: Model) -> tuple[Model, Trace, dict[Dim, Mask]]:
+        """Return the pruned model, the trace of the dense one and the masks. Raises `PlanError` if it does not fit."""
+        found = trace(model)
+        masks = self.masks(found)
+        return apply_masks(found, masks)[0], found, masks
+
+
+def member_names(found: Trace, dim: Dim) -> list[str]:
+    """Return the weight axes that a dim is part of, such as `conv1.weight[0]`, in node order."""
+    return list(dict.fromkeys(f"{display_name(use.constant)}[{axis}]" for use, axis in found.members[dim]))
+
+
+def _mask(planned: PlanDim) -> Mask:
+    keep = planned.keep
+    if not keep or any(not isinstance(unit, int) or not 0 <= unit < planned.size for unit in keep):
+        raise PlanError(f"'{planned.name}': keep must list at least one unit, each from 0 to {planned.size - 1}")
+    if len(set(keep)) != len(keep):
+        raise PlanError(f"'{planned.name}': keep lists a unit twice")
+    mask = np.zeros(planned.size, bool)
+    mask[keep] = True
+    return mask

@@ -1,0 +1,160 @@
+"""The facts of a run, collected once; every way of showing them starts here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from onnxprune.axes import Dim, Mask, free_dims, reasons, size
+from onnxprune.cost import Cost
+from onnxprune.options import Options
+from onnxprune.parameters import parameter_uses
+from onnxprune.plan import member_names
+from onnxprune.rules.contraction import SPATIAL
+from onnxprune.select import Selection
+from onnxprune.tracing import Trace, display_name
+from onnxprune.verify import Verification
+
+
+@dataclass(frozen=True)
+class Before:
+    """A quantity before and after pruning."""
+
+    before: int
+    after: int
+
+
+@dataclass(frozen=True)
+class DimReport:
+    """How one dim fared."""
+
+    name: str
+    size: int
+    kept: int
+    members: list[str]
+
+
+@dataclass
+class Report:
+    """Everything that is known after a run."""
+
+    params: Before
+    macs: Before
+    amount: dict[str, Any]
+    dims: list[DimReport]
+    not_pruned: list[dict[str, str]]
+    verified: dict[str, Any] | None = None
+    output: str | None = None
+    bytes: Before | None = None
+    warnings: list[str] = field(default_factory=list)
+    options: dict[str, Any] = field(default_factory=dict)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return plain data, ready for JSON."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """What can be pruned in a model, and why the rest cannot."""
+
+    params: int
+    macs: int
+    prunable_params: float
+    prunable_macs: float
+    dims: list[dict[str, Any]]
+    not_prunable: list[dict[str, Any]]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return plain data, ready for JSON."""
+        return asdict(self)
+
+
+def report_of(trace: Trace, cost: Cost, selection: Selection, options: Options, check: Verification | None) -> Report:
+    """Collect the facts of a finished selection."""
+    counts = {dim: int(mask.sum()) for dim, mask in selection.masks.items()}
+    report = Report(
+        params=Before(cost.params({}), cost.params(counts)),
+        macs=Before(cost.macs({}), cost.macs(counts)),
+        amount={"requested": options.amount, "reached": selection.reached, "budget": options.budget},
+        dims=[
+            DimReport(trace.names[dim], dim.size, counts.get(dim, dim.size), member_names(trace, dim))
+            for dim in trace.dims
+        ],
+        not_pruned=list(_not_pruned(trace, selection.masks, selection.protected)),
+        verified=check.as_dict() if check is not None else None,
+        options=options.as_dict(),
+    )
+    report.warnings.extend(_warnings(report, check))
+    return report
+
+
+def _warnings(report: Report, check: Verification | None) -> Iterator[str]:
+    if check is None:
+        yield "not verified (--no-verify): nothing shows that the pruned model computes the right thing"
+    elif check.verdict == "vacuous":
+        yield "the verification is vacuous: a damaged weight would not have been seen on these inputs"
+    requested, reached = report.amount["requested"], report.amount["reached"]
+    if reached < requested - 0.01:
+        yield f"{reached:.1%} of the {report.amount['budget']} was removed, not the {requested:.1%} asked for"
+
+
+def _not_pruned(trace: Trace, masks: Mapping[Dim, Mask], protected: Mapping[Dim, str]) -> Iterator[dict[str, str]]:
+    for dim in trace.dims:
+        if dim not in masks:
+            reason = protected.get(dim, "its units matter more than those that the budget removed")
+            yield {"name": trace.names[dim], "reason": reason}
+    for name, reason in _frozen(trace):
+        yield {"name": name, "reason": reason}
+
+
+def _frozen(trace: Trace) -> Iterator[tuple[str, str]]:
+    """Yield every parameter axis that cannot shrink at all, with the reason; kernel positions are not listed."""
+    seen: set[str] = set()
+    for use in parameter_uses(trace):
+        for axis, expr in enumerate(use.axes):
+            name = f"{display_name(use.constant)}[{axis}]"
+            if name in seen or size(expr) == 1 or free_dims(expr):
+                continue
+            seen.add(name)
+            reason = "; ".join(reasons(expr)) or "each part is a single position"
+            if not reason.endswith(SPATIAL):
+                yield name, reason
+
+
+def inspect_trace(trace: Trace, cost: Cost) -> Inspection:
+    """Tell what can be pruned: every dim with what hangs on one of its units, and every reason why not, counted."""
+    floor = {dim: trace.axes.minimum(dim) for dim in trace.dims}
+    params, macs = cost.params({}), cost.macs({})
+    dims = []
+    for dim in trace.dims:
+        fewer = {dim: dim.size - 1}
+        dims.append(
+            {
+                "name": trace.names[dim],
+                "size": dim.size,
+                "params_per_unit": params - cost.params(fewer),
+                "macs_per_unit": macs - cost.macs(fewer),
+                "members": member_names(trace, dim),
+            }
+        )
+    return Inspection(
+        params,
+        macs,
+        1 - cost.params(floor) / params if params else 0.0,
+        1 - cost.macs(floor) / macs if macs else 0.0,
+        dims,
+        _grouped(trace),
+    )
+
+
+def _grouped(trace: Trace) -> list[dict[str, Any]]:
+    groups: dict[str, list[tuple[str, str]]] = {}
+    for name, reason in _frozen(trace):
+        node, _, why = reason.rpartition(": ")
+        groups.setdefault(why, []).append((name, node))
+    return [
+        {"reason": why, "count": len(found), "first": found[0][0], "node": found[0][1], "names": [n for n, _ in found]}
+        for why, found in sorted(groups.items(), key=lambda item: -len(item[1]))
+    ]

@@ -1,0 +1,128 @@
+"""How reports look in a terminal: rich tables, sensible at 80 columns."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rich.console import Console, Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from onnxprune.report.data import Before, DimReport, Inspection, Report
+
+MOST_PRUNED = 5
+UNITS = (("G", 1e9), ("M", 1e6), ("k", 1e3))
+
+
+def show_report(report: Report, console: Console) -> None:
+    """Print one screen about a finished run."""
+    console.print(_summary(report))
+    console.print(_dims(report))
+    console.print(_verification(report))
+    for warning in report.warnings:
+        console.print(Text(f"warning: {warning}", style="yellow"))
+    if report.output:
+        console.print(Text.assemble("written to ", (report.output, "bold")))
+
+
+def show_inspection(found: Inspection, console: Console) -> None:
+    """Print what can be pruned, and why the rest cannot."""
+    table = Table(title="prunable dims", title_justify="left")
+    for heading in ("dim", "size", "params/unit", "MACs/unit", "weights"):
+        table.add_column(heading, justify="left" if heading == "dim" else "right", overflow="fold")
+    for dim in found.dims:
+        table.add_row(
+            dim["name"],
+            str(dim["size"]),
+            amount(dim["params_per_unit"]),
+            amount(dim["macs_per_unit"]),
+            str(len(dim["members"])),
+        )
+    console.print(table)
+    if found.not_prunable:
+        console.print(_reasons(found.not_prunable))
+    console.print(
+        f"{len(found.dims)} prunable dims; {found.prunable_params:.1%} of {amount(found.params)} parameters and "
+        f"{found.prunable_macs:.1%} of {amount(found.macs)} MACs can go"
+    )
+
+
+def show_comparison(facts: dict[str, Any], console: Console) -> None:
+    """Print two models side by side."""
+    table = Table("", "dense", "pruned", "kept")
+    for name in ("bytes", "params", "macs"):
+        before, after = facts[name]["before"], facts[name]["after"]
+        table.add_row(name, amount(before), amount(after), _share(after, before))
+    console.print(table)
+    outputs = Table("output", "max abs difference", "max rel difference")
+    for name, apart in facts["outputs"].items():
+        outputs.add_row(name, f"{apart['max_abs']:.3g}", f"{apart['max_rel']:.3g}")
+    console.print(outputs)
+
+
+def amount(value: float) -> str:
+    """Return a count with three significant digits and a unit: 11.7M."""
+    for unit, scale in UNITS:
+        if abs(value) >= scale:
+            return f"{value / scale:.3g}{unit}"
+    return f"{value:g}"
+
+
+def _share(after: float, before: float) -> str:
+    return f"{after / before:.1%}" if before else "-"
+
+
+def _summary(report: Report) -> Table:
+    table = Table("", "before", "after", "kept")
+    rows: list[tuple[str, Before | None]] = [
+        ("parameters", report.params),
+        ("MACs", report.macs),
+        ("file, bytes", report.bytes),
+    ]
+    for name, change in rows:
+        if change is not None:
+            table.add_row(name, amount(change.before), amount(change.after), _share(change.after, change.before))
+    return table
+
+
+def _dims(report: Report) -> RenderableType:
+    pruned = sorted((dim for dim in report.dims if dim.kept < dim.size), key=lambda dim: dim.kept / dim.size)
+    table = Table("most pruned", "units", "kept", "")
+    for dim in pruned[:MOST_PRUNED]:
+        table.add_row(dim.name, str(dim.size), str(dim.kept), _bar(dim))
+    whole, frozen = len(report.dims) - len(pruned), len(report.not_pruned) - (len(report.dims) - len(pruned))
+    note = (
+        f"{len(pruned)} dims pruned, {whole} left whole, {frozen} weight axes cannot shrink (see `onnxprune inspect`)"
+    )
+    return Group(table, Text(note, style="dim")) if pruned else Text(note, style="dim")
+
+
+def _bar(dim: DimReport, width: int = 16) -> Text:
+    kept = max(1, round(width * dim.kept / dim.size))
+    return Text("█" * kept, style="green") + Text("░" * (width - kept), style="dim")
+
+
+def _verification(report: Report) -> Text:
+    check = report.verified
+    if check is None:
+        return Text("not verified", style="yellow")
+    if check["verdict"] == "unchanged":
+        return Text("nothing was removed")
+    style = "green" if check["verdict"] == "proved" else "yellow"
+    twin = " (as float32 twins)" if check["float32_twin"] else ""
+    return Text.assemble(
+        ("mask == slice ", style),
+        (f"{check['verdict']}{twin}", f"bold {style}"),
+        f": {check['compared']} tensors, largest error {check['max_rel_error']:.1e} "
+        f"(tolerance {check['tolerance']:.1e}); a damaged weight shows at {check['power']:.0e} times that",
+    )
+
+
+def _reasons(groups: list[dict[str, Any]]) -> Table:
+    table = Table(title="weight axes that cannot shrink", title_justify="left")
+    table.add_column("axes", justify="right")
+    table.add_column("reason", overflow="fold")
+    table.add_column("first seen at", overflow="fold")
+    for group in groups:
+        table.add_row(str(group["count"]), group["reason"], f"{group['first']}  {group['node']}".strip())
+    return table

@@ -1,0 +1,32 @@
+"""The cases of the operator rules: one module a family, like `onnxprune.rules`, and one for patterns of several operators."""
+
+from rule_cases import (
+    contraction,
+    elementwise,
+    indexing,
+    joining,
+    layout,
+    normalization,
+    patterns,
+    pooling,
+    reduction,
+    resizing,
+    weights,
+)
+from rule_cases.case import CASES, Case
+
+__all__ = [
+    "CASES",
+    "Case",
+    "contraction",
+    "elementwise",
+    "indexing",
+    "joining",
+    "layout",
+    "normalization",
+    "patterns",
+    "pooling",
+    "reduction",
+    "resizing",
+    "weights",
+]
