@@ -44,6 +44,7 @@ def apply_masks(trace: Trace, masks: Mapping[Dim, Mask]) -> tuple[Model, Changes
     """
     editor = _Editor(trace, masks)
     editor.rewrite_constants()
+    editor.replace_computed_sizes()
     editor.rewrite_attributes()
     editor.supply_inputs()
     editor.rewrite_shapes()
@@ -58,6 +59,7 @@ class _Editor:
         self.masks = {dim: mask for dim, mask in masks.items() if not mask.all()}
         self.counts: Counts = {dim: int(mask.sum()) for dim, mask in self.masks.items()}
         self.changes = Changes()
+        self.elements = self._new_elements()
         self.variants = self._variants()
         self.proto = _copy_without_weights(trace.model.proto)
         self.model = Model(self.proto, trace.model.path)
@@ -69,7 +71,7 @@ class _Editor:
 
     def _variants(self) -> dict[ConstantKey, dict[_Variant, list[Use]]]:
         """Per constant, the different ways in which its uses need it."""
-        elements = self._new_elements()
+        elements = self.elements
         variants: dict[ConstantKey, dict[_Variant, list[Use]]] = {}
         for use in self.trace.uses:
             kept = tuple(
@@ -84,8 +86,12 @@ class _Editor:
         elements: dict[Slot, dict[int, int]] = {}
         for follow in self.trace.record.follows:
             source = follow.given.source if follow.given is not None else None
-            new = follow.wanted.under(self.counts)
-            if source is not None and new is not None and new != follow.wanted.dense:
+            if follow.given is None or source is None:
+                continue
+            scale = source.scale or Size.of(1)
+            wanted, given = follow.wanted.divided_by(scale), follow.given.divided_by(scale)
+            new = None if wanted is None else wanted.under(self.counts)
+            if new is not None and given is not None and new != given.under(self.counts):
                 elements.setdefault((source.node, source.slot), {})[source.element] = new
         return elements
 
@@ -175,6 +181,23 @@ class _Editor:
             if info.name in shapes and info.type.tensor_type.HasField("shape"):
                 for dim, length in zip(info.type.tensor_type.shape.dim, shapes[info.name], strict=False):
                     dim.dim_value = length
+
+    def replace_computed_sizes(self) -> None:
+        """Put a constant where a computed size no longer follows what it should."""
+        stored = {use.slot for use in self.trace.uses}
+        for slot, elements in self.elements.items():
+            if slot in stored:
+                continue
+            content = self.trace.record.contents[slot]
+            sizes = [entry.resolve(self.trace.axes).under(self.counts) for entry in content.ravel()]
+            values = np.array([elements.get(place, size) for place, size in enumerate(sizes)], np.int64)
+            node = self.model.node(slot[0])
+            old = node.input[slot[1]]
+            name = self._new_name(f"{old}_pruned")
+            self.proto.graph.initializer.append(numpy_helper.from_array(values.reshape(content.shape), name))
+            node.input[slot[1]] = name
+            dense = [entry.dense for entry in content.ravel()]
+            self.changes.sizes.append({"where": old, "old": dense, "new": values.tolist()})
 
     def rewrite_attributes(self) -> None:
         """Set integer attributes that follow a size."""

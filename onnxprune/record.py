@@ -87,9 +87,13 @@ class InputFollow:
 
 @dataclass
 class Record:
-    """Everything that rules noted while the graph was walked."""
+    """Everything that rules noted while the graph was walked.
+
+    `contents` holds the integers at inputs that can be replaced by a constant as a whole.
+    """
 
     uses: dict[Slot, Use] = field(default_factory=dict)
+    contents: dict[Slot, Content] = field(default_factory=dict)
     contractions: list[Contraction] = field(default_factory=list)
     work: list[Work] = field(default_factory=list)
     follows: list[Follow] = field(default_factory=list)

@@ -163,25 +163,10 @@ def _concrete(shape: Shape, attempt: int) -> tuple[int, ...]:
 ATTEMPTS = max(len(IMAGE_SIDES), len(LINE_LENGTHS), len(SEQUENCE_LENGTHS))
 
 
-def usual_shapes(model: Model) -> dict[str, Shape]:
-    """Return every shape at the first usual input sizes that inference finds consistent."""
-    first: dict[str, Shape] | None = None
+def usual_inputs(model: Model) -> dict[str, tuple[int, ...]]:
+    """Return the first of the usual input shapes that inference finds consistent."""
     for attempt in range(ATTEMPTS):
-        shapes, consistent = shapes_at(model, concrete_inputs(model, attempt=attempt))
-        if consistent:
-            return shapes
-        first = first or shapes
-    return first or {}
-
-
-def symbol_values(symbolic: Mapping[str, Shape], concrete: Mapping[str, Shape]) -> dict[str, int]:
-    """Return the size of every symbol, and of every axis that has none (as `tensor[axis]`), at concrete inputs."""
-    values: dict[str, int] = {}
-    for name, shape in concrete.items():
-        names = symbolic.get(name, ())
-        for place, length in enumerate(shape):
-            if isinstance(length, int):
-                values[f"{name}[{place}]"] = length
-                if place < len(names) and isinstance(symbol := names[place], str):
-                    values.setdefault(symbol, length)
-    return values
+        inputs = concrete_inputs(model, attempt=attempt)
+        if shapes_at(model, inputs)[1]:
+            return inputs
+    return concrete_inputs(model)

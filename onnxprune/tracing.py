@@ -15,7 +15,7 @@ from onnxprune.axes import ONE, Axes, Dim, Expr, Fixed, free_dims
 from onnxprune.model import DEFAULT_DOMAIN, ConstantKey, Model, NodeKey
 from onnxprune.record import Contraction, Follow, Record, Slot, Tensor, Use, Work
 from onnxprune.rules import RULES, Site, UnknownError
-from onnxprune.shapes import Shape, infer_shapes
+from onnxprune.shapes import Shape, infer_shapes, shapes_at
 from onnxprune.sizes import Size, content_of
 
 MAX_CONTENT = 1024
@@ -72,9 +72,12 @@ def display_name(constant: ConstantKey) -> str:
     return f"{constant[0]}{constant[1]}"
 
 
-def trace(model: Model) -> Trace:
-    """Walk the graph once, call each operator's rule, and return what follows for every axis."""
-    return _Walk(model).run()
+def trace(model: Model, inputs: Mapping[str, tuple[int, ...]] | None = None) -> Trace:
+    """Walk the graph once, call each operator's rule, and return what follows for every axis.
+
+    `inputs` fixes the shapes of graph inputs, to see every size at that point.
+    """
+    return _Walk(model, inputs).run()
 
 
 def _producers_first(member: tuple[Use, int]) -> tuple[bool, int]:
@@ -93,11 +96,11 @@ def _unique(name: str, taken: Container[str]) -> str:
 class _Walk:
     """The state of one walk."""
 
-    def __init__(self, model: Model) -> None:
+    def __init__(self, model: Model, inputs: Mapping[str, tuple[int, ...]] | None) -> None:
         self.model = model
         self.axes = Axes()
         self.record = Record()
-        self.shapes = infer_shapes(model)
+        self.shapes = infer_shapes(model) if inputs is None else shapes_at(model, inputs)[0]
         self.tensors: dict[str, Tensor] = {}
         self.tied: dict[ConstantKey, tuple[Expr, ...]] = {}
         self.uses_of = self._count_uses()
@@ -256,11 +259,13 @@ class _Walk:
         for follow in self.record.follows:
             wanted = follow.wanted.resolve(self.axes)
             given = None if follow.given is None else follow.given.resolve(self.axes)
-            if given is not None and given.source is not None and not given.dims:
-                place = given.source
-                if demands.setdefault(place, wanted) == wanted or not (wanted.dims or demands[place].dims):
-                    continue
-                wanted = wanted + demands[place]
+            if given is not None and given.source is not None:
+                number = wanted if given.source.scale is None else wanted.divided_by(given.source.scale)
+                if number is not None:
+                    other = demands.setdefault(given.source, number)
+                    if other == number:
+                        continue
+                    wanted = wanted + other
             elif given == wanted:
                 continue
             dims = [*wanted.dims, *(given.dims if given is not None else ())]

@@ -13,7 +13,7 @@ from onnxprune.axes import ONE, Axes, Dim, Expr, Fixed, Product, Sum, size
 from onnxprune.model import Model, NodeKey
 from onnxprune.record import AttributeFollow, Contraction, Follow, InputFollow, Record, Tensor, Work
 from onnxprune.shapes import Shape
-from onnxprune.sizes import Content, Size, dense_values
+from onnxprune.sizes import Content, Size, Source, dense_values
 
 READ_AS_NUMBER = "its size is read as a number"
 
@@ -167,9 +167,9 @@ class Site:
         """Note the multiply-accumulates of the node: the product of the sizes of these axes."""
         self._record.work.append(Work(self.key, axes))
 
-    def follow_input(self, slot: int, wanted: Sequence[Size | None], given: Content | None = None) -> None:
+    def follow_input(self, slot: int, wanted: Sequence[Size | None]) -> None:
         """Note that the integers of an input must follow `wanted` (None: any value); freezes follow if they cannot."""
-        content = self.content(slot) if given is None else given
+        content = self.sourced(slot)
         for place, size_ in enumerate(wanted):
             if size_ is not None:
                 entry = None if content is None else content.ravel()[place]
@@ -178,6 +178,33 @@ class Site:
         for place, entry in enumerate(() if content is None else content.ravel()):
             if place >= len(wanted) or wanted[place] is None:
                 self.freeze(entry.dims, READ_AS_NUMBER)
+
+    def sourced(self, slot: int) -> Content | None:
+        """Return the integers of an input as sizes that can be rewritten at this very input, where all are known.
+
+        Where some are known only at run time they keep the sources that they came with.
+        """
+        content = self.content(slot)
+        if content is None or any(entry.is_symbolic for entry in content.ravel()):
+            return content
+        self._record.contents[self.key, slot] = content
+        marked = np.empty(content.size, object)
+        marked[:] = [e.sourced(Source(self.key, slot, place)) for place, e in enumerate(content.ravel())]
+        return marked.reshape(content.shape)
+
+    def bake_input(self, slot: int) -> None:
+        """Note that the integers of an input keep their dense values, since they become real numbers."""
+        content = self.content(slot)
+        if content is None or not any(entry.dims for entry in content.ravel()):
+            return
+        if any(entry.is_symbolic for entry in content.ravel()):
+            self.freeze_content(content, "its size becomes a real number")
+            return
+        marked = self.sourced(slot)
+        assert marked is not None
+        for place, entry in enumerate(marked.ravel()):
+            dense = Size.of(entry.dense)
+            self._record.follows.append(Follow((self.key, slot), place, dense, entry, f"{self.label}: cannot be baked"))
 
     def follow_attribute(self, name: str, wanted: Size, place: int | None = None) -> None:
         """Note that an integer attribute must follow a size."""
