@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from onnxprune.axes import Dim, Expr, Fixed, Product, Sum, count, free_dims, size
+from onnxprune.inputs import concrete_inputs, usual_inputs
 from onnxprune.model import ConstantKey
 from onnxprune.parameters import parameter_uses
-from onnxprune.shapes import concrete_inputs, usual_inputs
 from onnxprune.tracing import Trace
 from onnxprune.tracing import trace as trace_model
 

@@ -15,13 +15,13 @@ from onnxprune.axes import Dim, Mask
 from onnxprune.cost import Cost, open_sizes
 from onnxprune.criteria import score
 from onnxprune.errors import ModelError
+from onnxprune.inputs import ATTEMPTS, concrete_inputs
 from onnxprune.model import Model
 from onnxprune.options import Options
 from onnxprune.plan import Plan
 from onnxprune.report import Before, Inspection, Report, inspect_trace, report_of
 from onnxprune.save import save_model
 from onnxprune.select import Selection, select
-from onnxprune.shapes import ATTEMPTS, concrete_inputs
 from onnxprune.tracing import Trace, trace
 from onnxprune.verify import Verification, random_feeds, verify
 from onnxprune.verify.runtime import Feeds, run
@@ -151,7 +151,7 @@ def usable_feeds(found: Trace, seed: int = 0) -> Feeds:
         try:
             run(found.model, feeds)
         except ModelError as error:
-            failure = failure or error
+            failure = error
         else:
             return feeds
     assert failure is not None

@@ -11,12 +11,12 @@ import numpy as np
 import onnx
 from onnx import TensorProto
 
-from onnxprune.axes import ONE, Axes, Dim, Expr, Fixed, free_dims
+from onnxprune.axes import ONE, Axes, Dim, Expr, Fixed, free_dims, size
 from onnxprune.model import DEFAULT_DOMAIN, ConstantKey, Model, NodeKey
 from onnxprune.record import Contraction, Follow, Record, Slot, Tensor, Use, Work
 from onnxprune.rules import RULES, Site, UnknownError
-from onnxprune.shapes import Shape, infer_shapes, shapes_at
-from onnxprune.sizes import Size, content_of
+from onnxprune.shapes import Known, Shape, infer, infer_outputs
+from onnxprune.sizes import Size, content_of, dense_values
 
 MAX_CONTENT = 1024
 """Integer constants up to this many elements are followed as sizes."""
@@ -100,7 +100,8 @@ class _Walk:
         self.model = model
         self.axes = Axes()
         self.record = Record()
-        self.shapes = infer_shapes(model) if inputs is None else shapes_at(model, inputs)[0]
+        inferred = infer(model, inputs)
+        self.shapes, self.types = inferred.shapes, inferred.types
         self.tensors: dict[str, Tensor] = {}
         self.tied: dict[ConstantKey, tuple[Expr, ...]] = {}
         self.uses_of = self._count_uses()
@@ -151,13 +152,26 @@ class _Walk:
             return
         domain = "" if node.domain in DEFAULT_DOMAIN else node.domain
         inputs = [self._input(name, (key, slot)) for slot, name in enumerate(node.input)]
-        shapes = [self.shapes.get(name) for name in node.output]
+        shapes = self._output_shapes(node, inputs)
         opset = self.model.opsets.get(domain, 1)
         site = Site(node, key, opset, inputs, shapes, self.axes, self.record, self.model)
         self._apply_rule(site, domain)
         for index, name in enumerate(node.output):
             if name:
                 self.tensors[name] = site.outputs.get(index) or self._unknown_output(site, index)
+
+    def _output_shapes(self, node: onnx.NodeProto, inputs: list[Tensor | None]) -> list[Shape | None]:
+        """Return the inferred shapes of the outputs, inferred again where tracing knows more of the inputs by now."""
+        shapes = [self.shapes.get(name) for name in node.output]
+        if all(shape is not None and not any(_is_made_up(length) for length in shape) for shape in shapes):
+            return shapes
+        known = {
+            name: Known(self.types.get(name, 0), _shape(tensor), dense_values(tensor.content))
+            for name, tensor in zip(node.input, inputs, strict=True)
+            if tensor is not None
+        }
+        self.shapes.update(infer_outputs(node, self.model.opsets, known))
+        return [self.shapes.get(name) for name in node.output]
 
     def _apply_rule(self, site: Site, domain: str) -> None:
         node = site.node
@@ -309,6 +323,17 @@ class _Marks:
     def undo(self) -> None:
         for entries, length in zip(self._lists, self._lengths, strict=True):
             del entries[length:]
+
+
+def _shape(tensor: Tensor) -> Shape | None:
+    if tensor.axes is None:
+        return None
+    return tuple(axis.symbol if isinstance(axis, Fixed) and axis.size is None else size(axis) for axis in tensor.axes)
+
+
+def _is_made_up(length: int | str | None) -> bool:
+    """Whether onnx's inference knows nothing of a size but that it must be one."""
+    return length is None or (isinstance(length, str) and length.startswith("unk__"))
 
 
 def _fixed(length: int | str | None, why: str, symbol: str) -> Expr:
