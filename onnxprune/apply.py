@@ -97,31 +97,32 @@ class _Editor:
 
     def rewrite_constants(self) -> None:
         """Write every constant back, in as many versions as it is needed in."""
-        graph = self.proto.graph
-        for tensor in self.trace.model.proto.graph.initializer:
-            key = ("", tensor.name)
-            versions = list(self._versions(key))
-            if not versions:
-                graph.initializer.append(tensor)
-            for name, variant, uses in versions:
-                graph.initializer.append(self._made(key, variant, name))
-                self._rewire(uses, tensor.name, name)
-        self._rewrite_constant_nodes()
+        for scope, source in self.trace.model.graphs.items():
+            graph = self.model.graphs[scope]
+            del graph.initializer[:]
+            for tensor in source.initializer:
+                self._rewrite_initializer(graph, (scope, tensor.name), tensor)
+            for node in list(graph.node):
+                if node.op_type == "Constant" and (scope, node.output[0]) in self.variants:
+                    self._rewrite_constant_node(graph, (scope, node.output[0]), node)
         self._rewrite_initializer_inputs()
 
-    def _rewrite_constant_nodes(self) -> None:
-        for node in list(self.proto.graph.node):
-            key = ("", node.output[0]) if node.op_type == "Constant" else None
-            if key is None or key not in self.variants:
-                continue
-            for name, variant, uses in self._versions(key):
-                if name == key[1]:
-                    if variant != _Variant():
-                        del node.attribute[:]
-                        node.attribute.append(onnx.helper.make_attribute("value", self._made(key, variant, "")))
-                else:
-                    self.proto.graph.initializer.append(self._made(key, variant, name))
-                    self._rewire(uses, key[1], name)
+    def _rewrite_initializer(self, graph: onnx.GraphProto, key: ConstantKey, tensor: onnx.TensorProto) -> None:
+        versions = list(self._versions(key))
+        if not versions:
+            graph.initializer.append(tensor)
+        for name, variant, uses in versions:
+            graph.initializer.append(self._made(key, variant, name))
+            self._rewire(uses, tensor.name, name)
+
+    def _rewrite_constant_node(self, graph: onnx.GraphProto, key: ConstantKey, node: onnx.NodeProto) -> None:
+        for name, variant, uses in self._versions(key):
+            if name != key[1]:
+                graph.initializer.append(self._made(key, variant, name))
+                self._rewire(uses, key[1], name)
+            elif variant != _Variant():
+                del node.attribute[:]
+                node.attribute.append(onnx.helper.make_attribute("value", self._made(key, variant, "")))
 
     def _versions(self, key: ConstantKey) -> Iterator[tuple[str, _Variant, list[Use]]]:
         """Yield the versions of a constant; the unchanged one, or else the first, keeps the name."""
@@ -248,23 +249,27 @@ class _Editor:
             self.changes.sizes.append({"where": name, "old": None, "new": new})
 
     def rewrite_shapes(self) -> None:
-        """Bring the declared shapes of intermediate tensors up to date."""
-        stored = {name: tensor.dims for (scope, name), tensor in Model(self.proto).constants.items() if not scope}
-        for info in self.proto.graph.value_info:
-            tensor = self.trace.tensors.get(info.name)
-            if not info.type.tensor_type.HasField("shape"):
-                continue
-            if info.name in stored:
-                for dim, length in zip(info.type.tensor_type.shape.dim, stored[info.name], strict=False):
-                    dim.dim_value = length
-            if tensor is None or tensor.axes is None:
-                continue
-            for dim, expr in zip(info.type.tensor_type.shape.dim, tensor.axes, strict=False):
+        """Bring the declared shapes of constants and intermediate tensors up to date."""
+        constants = Model(self.proto).constants
+        for scope, graph in self.model.graphs.items():
+            for info in (*graph.value_info, *((*graph.input, *graph.output) if scope else ())):
+                tensor = self.trace.tensors.get(f"{scope}{info.name}")
+                if not info.type.tensor_type.HasField("shape"):
+                    continue
+                shape = info.type.tensor_type.shape
+                if (scope, info.name) in constants:
+                    for dim, length in zip(shape.dim, constants[scope, info.name].dims, strict=False):
+                        dim.dim_value = length
+                elif tensor is not None and tensor.axes is not None:
+                    self._rewrite_shape(shape, tensor.axes)
+
+    def _rewrite_shape(self, shape: onnx.TensorShapeProto, axes: tuple[Expr, ...]) -> None:
+        for dim, expr in zip(shape.dim, axes, strict=False):
+            if self._shrinks(expr):
                 new = Size.along(expr).under(self.counts)
-                if self._shrinks(expr) and new is not None:
+                dim.Clear()
+                if new is not None:
                     dim.dim_value = new
-                elif self._shrinks(expr):
-                    dim.Clear()
 
 
 def _copy_without_weights(model: onnx.ModelProto) -> onnx.ModelProto:

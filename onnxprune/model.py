@@ -162,6 +162,14 @@ class Model:
         return file, offset, length
 
 
+def enclosing_scopes(scope: str) -> Iterator[str]:
+    """Yield a scope and those around it, from the inside out; the main graph comes last."""
+    while scope:
+        yield scope
+        scope = scope[: scope[:-1].rfind("/") + 1]
+    yield ""
+
+
 def constant_value(node: onnx.NodeProto) -> onnx.TensorProto | None:
     """Return the tensor that a Constant node holds, whichever attribute it is in; None for any other node."""
     if node.op_type != "Constant" or node.domain not in DEFAULT_DOMAIN or len(node.attribute) != 1:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
-from onnxprune.axes import Expr
+from onnxprune.axes import Axes, Expr
 from onnxprune.model import ConstantKey, NodeKey
 from onnxprune.sizes import Content, Size
 
@@ -99,3 +99,23 @@ class Record:
     follows: list[Follow] = field(default_factory=list)
     attributes: list[AttributeFollow] = field(default_factory=list)
     inputs: list[InputFollow] = field(default_factory=list)
+
+    def mark(self) -> dict[str, int]:
+        """Return how long every list is by now."""
+        return {name: len(entries) for name, entries in vars(self).items() if isinstance(entries, list)}
+
+    def undo(self, mark: dict[str, int]) -> None:
+        """Forget what was noted since `mark`: the rule that noted it gave up."""
+        for name, length in mark.items():
+            del getattr(self, name)[length:]
+
+    def resolve(self, axes: Axes) -> None:
+        """Put in what became known since the notes were made."""
+        put = axes.resolve
+        self.uses = {slot: replace(use, axes=tuple(map(put, use.axes))) for slot, use in self.uses.items()}
+        self.contractions = [replace(note, expr=put(note.expr)) for note in self.contractions]
+        self.work = [replace(note, axes=tuple(map(put, note.axes))) for note in self.work]
+        self.follows = [
+            replace(note, wanted=note.wanted.resolve(axes), given=note.given and note.given.resolve(axes))
+            for note in self.follows
+        ]

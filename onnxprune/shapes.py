@@ -23,7 +23,10 @@ SMALL = 4096
 
 @dataclass(frozen=True)
 class Inferred:
-    """What inference found: shapes of tensors of known rank, element types, and whether nothing contradicted."""
+    """What inference found: shapes of tensors of known rank, element types, and whether nothing contradicted.
+
+    Keys are scope and name run together.
+    """
 
     shapes: dict[str, Shape]
     types: dict[str, int]
@@ -31,7 +34,7 @@ class Inferred:
 
 
 def infer(model: Model, inputs: Mapping[str, tuple[int, ...]] | None = None) -> Inferred:
-    """Infer the tensors of the main graph; `inputs` fixes the shapes of graph inputs.
+    """Infer the tensors of all graphs; `inputs` fixes the shapes of graph inputs.
 
     Declared shapes of intermediate tensors and outputs are believed only where inference finds nothing, and not
     at all once inputs are fixed: exporters get them wrong.
@@ -42,14 +45,15 @@ def infer(model: Model, inputs: Mapping[str, tuple[int, ...]] | None = None) -> 
         inferred = shape_inference.infer_shapes(skeleton, data_prop=True, strict_mode=inputs is not None)
     except (shape_inference.InferenceError, RuntimeError):
         inferred, consistent = _infer(skeleton), False
-    found = list(_declared(Model(inferred)))
-    shapes = {info.name: shape_of(info) for info in found}
+    shapes: dict[str, Shape | None] = {}
+    types = {f"{scope}{name}": tensor.data_type for (scope, name), tensor in model.constants.items()}
+    for key, info in _declared(Model(inferred)):
+        shapes[key] = shape_of(info)
+        types.setdefault(key, info.type.tensor_type.elem_type)
     if inputs is None:
-        for info in _declared(model):
-            shapes[info.name] = _merge(shapes.get(info.name), shape_of(info))
-    types = {info.name: info.type.tensor_type.elem_type for info in found}
-    types.update({name: tensor.data_type for (scope, name), tensor in model.constants.items() if not scope})
-    return Inferred({name: shape for name, shape in shapes.items() if shape is not None}, types, consistent)
+        for key, info in _declared(model):
+            shapes[key] = _merge(shapes.get(key), shape_of(info))
+    return Inferred({key: shape for key, shape in shapes.items() if shape is not None}, types, consistent)
 
 
 @dataclass(frozen=True)
@@ -100,7 +104,9 @@ def _skeleton(model: Model, inputs: Mapping[str, tuple[int, ...]]) -> onnx.Model
     for node in graph.node:
         value = constant_value(node)
         if value is not None and _elements(value) > SMALL:
-            _add_constant(bare.graph, value, node.output[0])
+            # An Identity in its place keeps the other nodes at theirs.
+            _add_constant(bare.graph, value, f"{node.output[0]} value")
+            bare.graph.node.append(helper.make_node("Identity", [f"{node.output[0]} value"], [node.output[0]]))
         else:
             bare.graph.node.append(node)
     for info in graph.output:
@@ -129,11 +135,11 @@ def _with_shape(info: onnx.ValueInfoProto, shape: tuple[int, ...] | None) -> onn
     return helper.make_tensor_value_info(info.name, info.type.tensor_type.elem_type, list(shape))
 
 
-def _declared(model: Model) -> Iterator[onnx.ValueInfoProto]:
-    graph = model.proto.graph
-    yield from graph.input
-    yield from graph.value_info
-    yield from graph.output
+def _declared(model: Model) -> Iterator[tuple[str, onnx.ValueInfoProto]]:
+    """Yield what is declared of every value, with its scope and name run together."""
+    for scope, graph in model.graphs.items():
+        for info in (*graph.input, *graph.value_info, *graph.output):
+            yield f"{scope}{info.name}", info
 
 
 def shape_of(info: onnx.ValueInfoProto) -> Shape | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from onnxprune.rules import (
     contraction,
+    control,
     elementwise,
     indexing,
     joining,
@@ -26,6 +27,7 @@ __all__ = [
     "Site",
     "UnknownError",
     "contraction",
+    "control",
     "elementwise",
     "indexing",
     "joining",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -35,6 +35,7 @@ class Site:
         axes: Axes,
         record: Record,
         model: Model,
+        trace_body: Callable[[NodeKey, str, Sequence[Tensor]], list[Tensor]],
     ) -> None:
         self.node = node
         self.key = key
@@ -47,6 +48,7 @@ class Site:
         self._axes = axes
         self._record = record
         self._model = model
+        self._trace_body = trace_body
         self._attributes = {a.name: onnx.helper.get_attribute_value(a) for a in node.attribute}
 
     @property
@@ -218,6 +220,26 @@ class Site:
     def supply_input(self, slot: int, wanted: Sequence[Size], instead_of: str = "") -> None:
         """Note that an absent input must be given as soon as one of these sizes changes, and an attribute dropped."""
         self._record.inputs.append(InputFollow((self.key, slot), tuple(wanted), instead_of))
+
+    def body(self, attribute: str, inputs: Sequence[Tensor]) -> list[Tensor]:
+        """Trace the body that an attribute holds, given its inputs, and return its outputs."""
+        return self._trace_body(self.key, attribute, inputs)
+
+    def tensor(self, slot: int) -> Tensor:
+        """Return all that is known of an input, to hand it on to a body, and claim it; its content is frozen."""
+        tensor = self._claim(slot)
+        self.freeze_content(self.content(slot), "its size is handed to a body")
+        return Tensor(tensor.axes)
+
+    def freeze_unclaimed(self) -> None:
+        """Freeze the inputs, and the sizes in them, that the rule said nothing of."""
+        for slot in range(self.input_count):
+            if not self.has(slot):
+                continue
+            if slot not in self.claimed:
+                self.freeze_input(slot, "its rule does not use this input")
+            elif slot not in self.followed:
+                self.freeze_content(self.content(slot), "its size is used as a value")
 
     def _claim(self, slot: int) -> Tensor:
         tensor = self._inputs[slot] if slot < len(self._inputs) else None
