@@ -292,13 +292,7 @@ class _Marks:
     """Where the record stood before a rule, so that a rule that gives up leaves nothing behind."""
 
     def __init__(self, record: Record) -> None:
-        self._lists: list[list[Any]] = [
-            record.contractions,
-            record.work,
-            record.follows,
-            record.attributes,
-            record.inputs,
-        ]
+        self._lists: list[list[Any]] = [entries for entries in vars(record).values() if isinstance(entries, list)]
         self._lengths = [len(entries) for entries in self._lists]
 
     def undo(self) -> None:

@@ -14,6 +14,7 @@ from onnxprune.rules import (
     layout,
     normalization,
     pooling,
+    recurrent,
     reduction,
     resizing,
 )
@@ -32,6 +33,7 @@ __all__ = [
     "layout",
     "normalization",
     "pooling",
+    "recurrent",
     "reduction",
     "resizing",
     "rule",

@@ -55,26 +55,27 @@ class _Builder:
         """Put a Mul before one input of one node."""
         key, slot = contraction.slot
         node = self.graph.node[key.index]
-        source = node.input[slot]
+        source = self.trace.model.node(key).input[slot]
         tensor = self.trace.tensors.get(source)
         use = next((use for use in self.trace.uses if use.slot == contraction.slot), None)
         axes = use.axes if use is not None else tensor.axes if tensor is not None else None
         assert axes is not None
-        name = f"onnxprune_mask_{key.index}_{slot}"
+        name = f"onnxprune_mask_{key.index}_{slot}_{contraction.axis}"
         shape = [-1 if axis == contraction.axis else 1 for axis in range(len(axes))]
         values = keep(contraction.expr, self.masks).reshape(shape)
-        self._add_mask(name, values, source, key.index)
+        self._add_mask(name, values, node.input[slot], source, key.index)
         node.input[slot] = f"{name}_out"
         if use is None:
             self.probes.append(Probe(f"{name}_out", source, axes))
 
-    def _add_mask(self, name: str, values: Mask, source: str, index: int) -> None:
+    def _add_mask(self, name: str, values: Mask, masked: str, source: str, index: int) -> None:
+        """Mask `masked`: the tensor `source`, or what an earlier mask over another of its axes left of it."""
         dtype = self.types.get(source, onnx.TensorProto.FLOAT)
         array = values.astype(np.dtype(helper.tensor_dtype_to_np_dtype(dtype)))
         mask = numpy_helper.from_array(array, name)
         mask.data_type = dtype
         self.graph.initializer.append(mask)
-        self._before.setdefault(index, []).append(helper.make_node("Mul", [source, name], [f"{name}_out"], name=name))
+        self._before.setdefault(index, []).append(helper.make_node("Mul", [masked, name], [f"{name}_out"], name=name))
 
     def insert(self) -> None:
         """Place the Muls in front of their nodes."""
