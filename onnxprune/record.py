@@ -87,7 +87,7 @@ class InputFollow:
 
 @dataclass(frozen=True)
 class AttributePin:
-    """Attribute `name` of `node` is absent and its default depends on `size`: it is given as `value` once that shrinks."""
+    """Attribute `name` of `node` is absent and its default depends on `size`: once that shrinks it becomes `value`."""
 
     node: NodeKey
     name: str

@@ -7,8 +7,10 @@ registers them all.
 from __future__ import annotations
 
 from onnxprune.rules import (
+    attention,
     contraction,
     elementwise,
+    fused,
     indexing,
     joining,
     layout,
@@ -17,6 +19,7 @@ from onnxprune.rules import (
     recurrent,
     reduction,
     resizing,
+    vision,
 )
 from onnxprune.rules.registry import RULES, Rule, rule
 from onnxprune.rules.site import Site, UnknownError
@@ -26,8 +29,10 @@ __all__ = [
     "Rule",
     "Site",
     "UnknownError",
+    "attention",
     "contraction",
     "elementwise",
+    "fused",
     "indexing",
     "joining",
     "layout",
@@ -37,4 +42,5 @@ __all__ = [
     "reduction",
     "resizing",
     "rule",
+    "vision",
 ]
