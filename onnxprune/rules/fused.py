@@ -28,7 +28,7 @@ def fused_conv(site: Site) -> None:
 
 @rule("FusedMatMul", domain=MICROSOFT)
 def fused_matmul(site: Site) -> None:
-    """A matrix product; `trans` swaps the last two axes, before that `transBatch` moves the first in front of the last."""
+    """A matrix product; `transBatch` moves the first axis in front of the last, then `trans` swaps the last two."""
     a, b = (_order(site, slot, "AB"[slot]) for slot in (0, 1))
     multiply(site, a, b)
 
