@@ -47,6 +47,8 @@ def apply_masks(trace: Trace, masks: Mapping[Dim, Mask]) -> tuple[Model, Changes
     editor.replace_computed_sizes()
     editor.rewrite_attributes()
     editor.supply_inputs()
+    editor.pin_attributes()
+    editor.drop_inputs()
     editor.rewrite_shapes()
     return Model(editor.proto, trace.model.path), editor.changes
 
@@ -247,6 +249,55 @@ class _Editor:
                     del node.attribute[place]
                     break
             self.changes.sizes.append({"where": name, "old": None, "new": new})
+
+    def pin_attributes(self) -> None:
+        """Give attributes whose default is computed from a size that shrinks their dense value."""
+        for pin in self.trace.record.pins:
+            if self._differs(pin.size):
+                node = self.model.node(pin.node)
+                node.attribute.append(onnx.helper.make_attribute(pin.name, pin.value))
+                where = f"{node.name or node.output[0]}.{pin.name}"
+                self.changes.sizes.append({"where": where, "old": None, "new": pin.value})
+
+    def drop_inputs(self) -> None:
+        """Leave out optional inputs that are as the operator assumes, and what computed nothing else."""
+        dropped: list[str] = []
+        for drop in self.trace.record.drops:
+            if self._differs(drop.size):
+                key, slot = drop.slot
+                node = self.model.node(key)
+                where = f"{node.name or node.output[0]}.inputs[{slot}]"
+                self.changes.sizes.append({"where": where, "old": node.input[slot], "new": None})
+                dropped.append(node.input[slot])
+                node.input[slot] = ""
+        self._remove_unused(dropped)
+
+    def _remove_unused(self, names: list[str]) -> None:
+        """Remove the nodes of the main graph that compute only `names`, where nobody reads them, and so on upwards."""
+        graph = self.proto.graph
+        while names:
+            read = self._read()
+            unused = [
+                node for node in graph.node if set(names) & set(node.output) and not read.intersection(node.output)
+            ]
+            names = [name for node in unused for name in node.input]
+            gone = {name for node in unused for name in node.output}
+            for node in unused:
+                graph.node.remove(node)
+            for info in [info for info in graph.value_info if info.name in gone]:
+                graph.value_info.remove(info)
+            for tensor in [t for t in graph.initializer if t.name in names and t.name not in self._read()]:
+                graph.initializer.remove(tensor)
+
+    def _read(self) -> set[str]:
+        """Return the names that any node or output reads, and those of the graph's inputs."""
+        bodies = self.model.graphs.values()
+        read = {name for body in bodies for node in body.node for name in node.input}
+        return read | {info.name for body in bodies for info in (*body.output, *body.input)}
+
+    def _differs(self, size: Size) -> bool:
+        wanted = size.resolve(self.trace.axes)
+        return wanted.under(self.counts) != wanted.dense
 
     def rewrite_shapes(self) -> None:
         """Bring the declared shapes of constants and intermediate tensors up to date."""

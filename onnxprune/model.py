@@ -22,6 +22,20 @@ from onnx import numpy_helper
 from onnxprune.errors import ModelError
 
 DEFAULT_DOMAIN = ("", "ai.onnx")
+MOVES = {
+    "Cast",
+    "Expand",
+    "Gather",
+    "Identity",
+    "Reshape",
+    "Slice",
+    "Split",
+    "Squeeze",
+    "Tile",
+    "Transpose",
+    "Unsqueeze",
+}
+"""Operators whose output holds elements of their first input and nothing else."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -112,6 +126,28 @@ class Model:
         return {
             "" if entry.domain in DEFAULT_DOMAIN else entry.domain: entry.version for entry in self.proto.opset_import
         }
+
+    @cached_property
+    def producers(self) -> dict[tuple[str, str], onnx.NodeProto]:
+        """The node that computes a value, by the scope and the name of the value."""
+        return {
+            (scope, output): node
+            for scope, graph in self.graphs.items()
+            for node in graph.node
+            for output in node.output
+        }
+
+    def is_zero(self, scope: str, name: str) -> bool:
+        """Whether a value is a fill of zeros: one zero, or zeros of a computed shape, moved about at most."""
+        stored = self.constants.get((scope, name))
+        if stored is not None:
+            return int(np.prod(stored.dims)) == 1 and not self.array(stored).any()
+        node = self.producers.get((scope, name))
+        if node is None:
+            return False
+        if node.op_type == "ConstantOfShape":
+            return all(not numpy_helper.to_array(attribute.t).any() for attribute in node.attribute)
+        return node.op_type in MOVES and self.is_zero(scope, node.input[0])
 
     def array(self, tensor: onnx.TensorProto) -> NDArray[Any]:
         """Return the values of a stored tensor; external data is memory-mapped."""

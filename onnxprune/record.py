@@ -85,6 +85,24 @@ class InputFollow:
     instead_of: str
 
 
+@dataclass(frozen=True)
+class AttributePin:
+    """Attribute `name` of `node` is absent and its default depends on `size`: once that shrinks it becomes `value`."""
+
+    node: NodeKey
+    name: str
+    value: float
+    size: Size
+
+
+@dataclass(frozen=True)
+class InputDrop:
+    """The optional input at `slot` holds what the operator assumes without it: it goes once `size` shrinks."""
+
+    slot: Slot
+    size: Size
+
+
 @dataclass
 class Record:
     """Everything that rules noted while the graph was walked.
@@ -99,6 +117,8 @@ class Record:
     follows: list[Follow] = field(default_factory=list)
     attributes: list[AttributeFollow] = field(default_factory=list)
     inputs: list[InputFollow] = field(default_factory=list)
+    pins: list[AttributePin] = field(default_factory=list)
+    drops: list[InputDrop] = field(default_factory=list)
 
     def mark(self) -> dict[str, int]:
         """Return how long every list is by now."""

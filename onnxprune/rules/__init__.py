@@ -7,16 +7,20 @@ registers them all.
 from __future__ import annotations
 
 from onnxprune.rules import (
+    attention,
     contraction,
     control,
     elementwise,
+    fused,
     indexing,
     joining,
     layout,
     normalization,
     pooling,
+    recurrent,
     reduction,
     resizing,
+    vision,
 )
 from onnxprune.rules.registry import RULES, Rule, rule
 from onnxprune.rules.site import Site, UnknownError
@@ -26,15 +30,19 @@ __all__ = [
     "Rule",
     "Site",
     "UnknownError",
+    "attention",
     "contraction",
     "control",
     "elementwise",
+    "fused",
     "indexing",
     "joining",
     "layout",
     "normalization",
     "pooling",
+    "recurrent",
     "reduction",
     "resizing",
     "rule",
+    "vision",
 ]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from onnxprune.axes import ONE, Expr, product
 from onnxprune.rules.elementwise import broadcast
 from onnxprune.rules.registry import rule
@@ -86,13 +88,78 @@ def gemm(site: Site) -> None:
 @rule("MatMul")
 def matmul(site: Site) -> None:
     """As numpy.matmul: the last axis of A against the second last of B; leading axes broadcast."""
-    a, b = site.axes(0), site.axes(1)
-    if not a or not b:
+    multiply(site, range(len(site.axes(0))), range(len(site.axes(1))))
+
+
+def multiply(site: Site, order_a: Sequence[int], order_b: Sequence[int]) -> None:
+    """Relate the axes of a matrix product whose operands are read with their axes in the given order."""
+    if not order_a or not order_b:
         raise UnknownError("a scalar cannot be multiplied as a matrix")
-    k_of_b = max(len(b) - 2, 0)
-    site.unify(a[-1], b[k_of_b])
-    site.contracts(0, len(a) - 1)
+    k_of_b = max(len(order_b) - 2, 0)
+    site.unify(site.axes(0)[order_a[-1]], site.axes(1)[order_b[k_of_b]])
+    site.contracts(0, order_a[-1])
+    a, b = [site.axes(0)[axis] for axis in order_a], [site.axes(1)[axis] for axis in order_b]
     batch = broadcast(site, [a[:-2], b[:-2]])
-    rows, columns = list(a[-2:-1]), list(b[k_of_b + 1 :])
+    rows, columns = a[-2:-1], b[k_of_b + 1 :]
     site.out([*batch, *rows, *columns])
-    site.work(*(axis for axis in (*batch, *rows, *columns) if axis != ONE), site.axes(0)[-1])
+    site.work(*(axis for axis in (*batch, *rows, *columns) if axis != ONE), a[-1])
+
+
+@rule("Einsum")
+def einsum(site: Site) -> None:
+    """Each letter is an axis, an ellipsis broadcasts; letters that the result lacks are summed over."""
+    operands, result = _equation(site)
+    letters: dict[str, Expr] = {}
+    rest: list[list[Expr]] = []
+    for slot, term in enumerate(operands):
+        before, after, inner = _around_ellipsis(term, site.axes(slot))
+        for letter, axis in zip(before + after, _outside(site.axes(slot), len(before), len(after)), strict=True):
+            _meet(site, letters, letter, axis, repeated=(before + after).count(letter) > 1)
+        rest.append(inner)
+    broadcasted = broadcast(site, rest) if any(rest) else []
+    for slot, term in enumerate(operands):
+        for place, letter in _places(term, len(site.axes(slot))):
+            if letter not in result:
+                site.contracts(slot, place)
+    _finish_einsum(site, letters, broadcasted, result)
+
+
+def _equation(site: Site) -> tuple[list[str], str]:
+    """Return the terms of the operands and of the result; without an arrow: letters seen once, in order."""
+    equation = site.attribute("equation").decode().replace(" ", "").replace("...", ".")
+    left, arrow, right = equation.partition("->")
+    if not arrow:
+        once = sorted(letter for letter in set(left) if letter.isalpha() and left.count(letter) == 1)
+        right = ("." if "." in left else "") + "".join(once)
+    return left.split(","), right
+
+
+def _around_ellipsis(term: str, axes: Sequence[Expr]) -> tuple[str, str, list[Expr]]:
+    before, _, after = term.partition(".")
+    return before, after, list(axes[len(before) : len(axes) - len(after)])
+
+
+def _outside(axes: Sequence[Expr], before: int, after: int) -> list[Expr]:
+    return [*axes[:before], *axes[len(axes) - after :]]
+
+
+def _places(term: str, rank: int) -> list[tuple[int, str]]:
+    """Return each letter of an operand and the axis that it stands for."""
+    before, _, after = term.partition(".")
+    return [*enumerate(before), *enumerate(after, rank - len(after))]
+
+
+def _meet(site: Site, letters: dict[str, Expr], letter: str, axis: Expr, repeated: bool) -> None:
+    """Unify an axis with the others of its letter; one of size 1 may be broadcast."""
+    if repeated:
+        site.freeze(axis, "it takes a diagonal")
+    known = letters.get(letter)
+    letters[letter] = axis if known is None else broadcast(site, [[known], [axis]])[0]
+
+
+def _finish_einsum(site: Site, letters: dict[str, Expr], inner: Sequence[Expr], result: str) -> None:
+    out: list[Expr] = []
+    for letter in result:
+        out.extend(inner if letter == "." else [site.resolve(letters[letter])])
+    site.out(out)
+    site.work(*(axis for axis in (*inner, *letters.values()) if axis != ONE))

@@ -11,7 +11,17 @@ from numpy.typing import NDArray
 
 from onnxprune.axes import ONE, Axes, Dim, Expr, Fixed, Product, Sum, size
 from onnxprune.model import Model, NodeKey
-from onnxprune.record import AttributeFollow, Contraction, Follow, InputFollow, Record, Tensor, Work
+from onnxprune.record import (
+    AttributeFollow,
+    AttributePin,
+    Contraction,
+    Follow,
+    InputDrop,
+    InputFollow,
+    Record,
+    Tensor,
+    Work,
+)
 from onnxprune.shapes import Shape
 from onnxprune.sizes import Content, Size, Source, dense_values
 
@@ -220,6 +230,19 @@ class Site:
     def supply_input(self, slot: int, wanted: Sequence[Size], instead_of: str = "") -> None:
         """Note that an absent input must be given as soon as one of these sizes changes, and an attribute dropped."""
         self._record.inputs.append(InputFollow((self.key, slot), tuple(wanted), instead_of))
+
+    def pin_attribute(self, name: str, value: float, size: Size) -> None:
+        """Note that an absent attribute must be given as `value`, its dense default, as soon as `size` changes."""
+        self._record.pins.append(AttributePin(self.key, name, value, size))
+
+    def drop_input(self, slot: int, size: Size) -> None:
+        """Note that an optional input must be left out as soon as `size` changes, and claim it."""
+        self._claim(slot)
+        self._record.drops.append(InputDrop((self.key, slot), size))
+
+    def is_zero(self, slot: int) -> bool:
+        """Whether an input is computed and certainly all zeros, whatever its shape."""
+        return self._model.is_zero(self.key.scope, self.node.input[slot])
 
     def body(self, attribute: str, inputs: Sequence[Tensor]) -> list[Tensor]:
         """Trace the body that an attribute holds, given its inputs, and return its outputs."""

@@ -142,18 +142,31 @@ class _Check:
         return float(min(effects, default=0.0))
 
     def _sliced_weights(self) -> list[ConstantKey]:
-        """Return a few sliced weights with two or more rows, spread over the depth of the model."""
+        """Return a few sliced weights whose rows differ, spread over the depth of the model."""
         stored = self.pruned.constants
         sites = list(
             dict.fromkeys(
                 use.constant
                 for use in self.trace.uses
                 if use.constant in stored
-                and sum(length > 1 for length in stored[use.constant].dims) > 1
+                and self._rows_differ(use.constant)
                 and any(dim in self.masks for axis in use.axes for dim in free_dims(axis))
             )
         )
         return [sites[(2 * n + 1) * len(sites) // (2 * DAMAGED_DEPTHS)] for n in range(DAMAGED_DEPTHS)] if sites else []
+
+    def _rows_differ(self, key: ConstantKey) -> bool:
+        """Whether a weight is a matrix at least, and rolling it changes it: a fill of zeros would prove nothing."""
+        tensor = self.pruned.constants[key]
+        if sum(length > 1 for length in tensor.dims) < 2:
+            return False
+        values = self.pruned.array(tensor)
+        return not np.array_equal(values, _rolled(values))
+
+
+def _rolled(values: NDArray[Any]) -> NDArray[Any]:
+    """Roll by one position along the first axis of two or more."""
+    return np.roll(values, 1, next(axis for axis, length in enumerate(values.shape) if length > 1))
 
 
 def _damaged(model: Model, key: ConstantKey) -> Model:
@@ -161,8 +174,7 @@ def _damaged(model: Model, key: ConstantKey) -> Model:
     damaged = copy_model(model)
     tensor = damaged.constants[key]
     values = damaged.array(tensor)
-    axis = next(axis for axis, length in enumerate(values.shape) if length > 1)
-    rolled = numpy_helper.from_array(np.ascontiguousarray(np.roll(values, 1, axis)), tensor.name)
+    rolled = numpy_helper.from_array(np.ascontiguousarray(_rolled(values)), tensor.name)
     rolled.data_type = tensor.data_type
     tensor.CopyFrom(rolled)
     return damaged
