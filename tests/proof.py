@@ -11,7 +11,7 @@ from onnx.reference import ReferenceEvaluator
 from onnxprune.apply import apply_masks
 from onnxprune.axes import Dim, Mask
 from onnxprune.model import Model
-from onnxprune.shapes import concrete_inputs
+from onnxprune.inputs import concrete_inputs
 from onnxprune.tracing import Trace, trace
 from onnxprune.verify import random_feeds, verify
 from onnxprune.verify.compare import difference
