@@ -44,6 +44,7 @@ def apply_masks(trace: Trace, masks: Mapping[Dim, Mask]) -> tuple[Model, Changes
     """
     editor = _Editor(trace, masks)
     editor.rewrite_constants()
+    editor.replace_computed_sizes()
     editor.rewrite_attributes()
     editor.supply_inputs()
     editor.pin_attributes()
@@ -60,6 +61,7 @@ class _Editor:
         self.masks = {dim: mask for dim, mask in masks.items() if not mask.all()}
         self.counts: Counts = {dim: int(mask.sum()) for dim, mask in self.masks.items()}
         self.changes = Changes()
+        self.elements = self._new_elements()
         self.variants = self._variants()
         self.proto = _copy_without_weights(trace.model.proto)
         self.model = Model(self.proto, trace.model.path)
@@ -71,7 +73,7 @@ class _Editor:
 
     def _variants(self) -> dict[ConstantKey, dict[_Variant, list[Use]]]:
         """Per constant, the different ways in which its uses need it."""
-        elements = self._new_elements()
+        elements = self.elements
         variants: dict[ConstantKey, dict[_Variant, list[Use]]] = {}
         for use in self.trace.uses:
             kept = tuple(
@@ -86,38 +88,43 @@ class _Editor:
         elements: dict[Slot, dict[int, int]] = {}
         for follow in self.trace.record.follows:
             source = follow.given.source if follow.given is not None else None
-            new = follow.wanted.under(self.counts)
-            if source is not None and new is not None and new != follow.wanted.dense:
+            if follow.given is None or source is None:
+                continue
+            scale = source.scale or Size.of(1)
+            wanted, given = follow.wanted.divided_by(scale), follow.given.divided_by(scale)
+            new = None if wanted is None else wanted.under(self.counts)
+            if new is not None and given is not None and new != given.under(self.counts):
                 elements.setdefault((source.node, source.slot), {})[source.element] = new
         return elements
 
     def rewrite_constants(self) -> None:
         """Write every constant back, in as many versions as it is needed in."""
-        graph = self.proto.graph
-        for tensor in self.trace.model.proto.graph.initializer:
-            key = ("", tensor.name)
-            versions = list(self._versions(key))
-            if not versions:
-                graph.initializer.append(tensor)
-            for name, variant, uses in versions:
-                graph.initializer.append(self._made(key, variant, name))
-                self._rewire(uses, tensor.name, name)
-        self._rewrite_constant_nodes()
+        for scope, source in self.trace.model.graphs.items():
+            graph = self.model.graphs[scope]
+            del graph.initializer[:]
+            for tensor in source.initializer:
+                self._rewrite_initializer(graph, (scope, tensor.name), tensor)
+            for node in list(graph.node):
+                if node.op_type == "Constant" and (scope, node.output[0]) in self.variants:
+                    self._rewrite_constant_node(graph, (scope, node.output[0]), node)
         self._rewrite_initializer_inputs()
 
-    def _rewrite_constant_nodes(self) -> None:
-        for node in list(self.proto.graph.node):
-            key = ("", node.output[0]) if node.op_type == "Constant" else None
-            if key is None or key not in self.variants:
-                continue
-            for name, variant, uses in self._versions(key):
-                if name == key[1]:
-                    if variant != _Variant():
-                        del node.attribute[:]
-                        node.attribute.append(onnx.helper.make_attribute("value", self._made(key, variant, "")))
-                else:
-                    self.proto.graph.initializer.append(self._made(key, variant, name))
-                    self._rewire(uses, key[1], name)
+    def _rewrite_initializer(self, graph: onnx.GraphProto, key: ConstantKey, tensor: onnx.TensorProto) -> None:
+        versions = list(self._versions(key))
+        if not versions:
+            graph.initializer.append(tensor)
+        for name, variant, uses in versions:
+            graph.initializer.append(self._made(key, variant, name))
+            self._rewire(uses, tensor.name, name)
+
+    def _rewrite_constant_node(self, graph: onnx.GraphProto, key: ConstantKey, node: onnx.NodeProto) -> None:
+        for name, variant, uses in self._versions(key):
+            if name != key[1]:
+                graph.initializer.append(self._made(key, variant, name))
+                self._rewire(uses, key[1], name)
+            elif variant != _Variant():
+                del node.attribute[:]
+                node.attribute.append(onnx.helper.make_attribute("value", self._made(key, variant, "")))
 
     def _versions(self, key: ConstantKey) -> Iterator[tuple[str, _Variant, list[Use]]]:
         """Yield the versions of a constant; the unchanged one, or else the first, keeps the name."""
@@ -177,6 +184,23 @@ class _Editor:
             if info.name in shapes and info.type.tensor_type.HasField("shape"):
                 for dim, length in zip(info.type.tensor_type.shape.dim, shapes[info.name], strict=False):
                     dim.dim_value = length
+
+    def replace_computed_sizes(self) -> None:
+        """Put a constant where a computed size no longer follows what it should."""
+        stored = {use.slot for use in self.trace.uses}
+        for slot, elements in self.elements.items():
+            if slot in stored:
+                continue
+            content = self.trace.record.contents[slot]
+            sizes = [entry.resolve(self.trace.axes).under(self.counts) for entry in content.ravel()]
+            values = np.array([elements.get(place, size) for place, size in enumerate(sizes)], np.int64)
+            node = self.model.node(slot[0])
+            old = node.input[slot[1]]
+            name = self._new_name(f"{old}_pruned")
+            self.proto.graph.initializer.append(numpy_helper.from_array(values.reshape(content.shape), name))
+            node.input[slot[1]] = name
+            dense = [entry.dense for entry in content.ravel()]
+            self.changes.sizes.append({"where": old, "old": dense, "new": values.tolist()})
 
     def rewrite_attributes(self) -> None:
         """Set integer attributes that follow a size."""
@@ -249,21 +273,12 @@ class _Editor:
         self._remove_unused(dropped)
 
     def _remove_unused(self, names: list[str]) -> None:
-        """Remove the nodes of the main graph that compute only `names`, where nobody reads them, and so on upwards."""
-        graph = self.proto.graph
+        """Remove the nodes that compute only `names`, where nobody reads them, and so on upwards."""
         while names:
-            read = self._read()
-            unused = [
-                node for node in graph.node if set(names) & set(node.output) and not read.intersection(node.output)
-            ]
-            names = [name for node in unused for name in node.input]
-            gone = {name for node in unused for name in node.output}
-            for node in unused:
-                graph.node.remove(node)
-            for info in [info for info in graph.value_info if info.name in gone]:
-                graph.value_info.remove(info)
-            for tensor in [t for t in graph.initializer if t.name in names and t.name not in self._read()]:
-                graph.initializer.remove(tensor)
+            above: list[str] = []
+            for graph in self.model.graphs.values():
+                above += _remove_from(graph, set(names) - self._read())
+            names = above
 
     def _read(self) -> set[str]:
         """Return the names that any node or output reads, and those of the graph's inputs."""
@@ -276,23 +291,39 @@ class _Editor:
         return wanted.under(self.counts) != wanted.dense
 
     def rewrite_shapes(self) -> None:
-        """Bring the declared shapes of intermediate tensors up to date."""
-        stored = {name: tensor.dims for (scope, name), tensor in Model(self.proto).constants.items() if not scope}
-        for info in self.proto.graph.value_info:
-            tensor = self.trace.tensors.get(info.name)
-            if not info.type.tensor_type.HasField("shape"):
-                continue
-            if info.name in stored:
-                for dim, length in zip(info.type.tensor_type.shape.dim, stored[info.name], strict=False):
-                    dim.dim_value = length
-            if tensor is None or tensor.axes is None:
-                continue
-            for dim, expr in zip(info.type.tensor_type.shape.dim, tensor.axes, strict=False):
+        """Bring the declared shapes of constants and intermediate tensors up to date."""
+        constants = Model(self.proto).constants
+        for scope, graph in self.model.graphs.items():
+            for info in (*graph.value_info, *((*graph.input, *graph.output) if scope else ())):
+                tensor = self.trace.tensors.get(f"{scope}{info.name}")
+                if not info.type.tensor_type.HasField("shape"):
+                    continue
+                shape = info.type.tensor_type.shape
+                if (scope, info.name) in constants:
+                    for dim, length in zip(shape.dim, constants[scope, info.name].dims, strict=False):
+                        dim.dim_value = length
+                elif tensor is not None and tensor.axes is not None:
+                    self._rewrite_shape(shape, tensor.axes)
+
+    def _rewrite_shape(self, shape: onnx.TensorShapeProto, axes: tuple[Expr, ...]) -> None:
+        for dim, expr in zip(shape.dim, axes, strict=False):
+            if self._shrinks(expr):
                 new = Size.along(expr).under(self.counts)
-                if self._shrinks(expr) and new is not None:
+                dim.Clear()
+                if new is not None:
                     dim.dim_value = new
-                elif self._shrinks(expr):
-                    dim.Clear()
+
+
+def _remove_from(graph: onnx.GraphProto, unread: set[str]) -> list[str]:
+    """Remove what holds or computes nothing but `unread` from a graph, and return what that had read."""
+    unused = [node for node in graph.node if node.output and unread.issuperset(name for name in node.output if name)]
+    for node in unused:
+        graph.node.remove(node)
+    for info in [info for info in graph.value_info if info.name in unread]:
+        graph.value_info.remove(info)
+    for tensor in [tensor for tensor in graph.initializer if tensor.name in unread]:
+        graph.initializer.remove(tensor)
+    return [name for node in unused for name in node.input]
 
 
 def _copy_without_weights(model: onnx.ModelProto) -> onnx.ModelProto:

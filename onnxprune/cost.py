@@ -6,10 +6,12 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from onnxprune.axes import Dim, Expr, Fixed, Product, Sum, count, free_dims
+from onnxprune.axes import Dim, Expr, Fixed, Product, Sum, count, free_dims, size
+from onnxprune.inputs import concrete_inputs, usual_inputs
 from onnxprune.model import ConstantKey
 from onnxprune.parameters import parameter_uses
 from onnxprune.tracing import Trace
+from onnxprune.tracing import trace as trace_model
 
 Counts = Mapping[Dim, int]
 
@@ -46,6 +48,44 @@ class Cost:
     def channels(self, counts: Counts) -> int:
         """Return the number of units that all prunable dims keep together."""
         return sum(counts.get(dim, dim.size) for dim in self.dims)
+
+
+def open_sizes(trace: Trace) -> dict[str, int]:
+    """Return a usual value for every size that the MACs depend on and only the running model knows.
+
+    Where they do not all stand in the shapes of the inputs, the graph is traced once more at concrete sizes.
+    """
+    needed = {symbol for work in trace.work for axis in work.axes for symbol in symbols(axis)}
+    values = _sizes_of_inputs(trace, concrete_inputs(trace.model))
+    if needed <= values.keys():
+        return values
+    inputs = usual_inputs(trace.model)
+    values = _sizes_of_inputs(trace, inputs)
+    concrete = trace_model(trace.model, inputs)
+    for name, tensor in trace.tensors.items():
+        other = concrete.tensors.get(name)
+        if tensor.axes is None or other is None or other.axes is None:
+            continue
+        for axis, known in zip(tensor.axes, other.axes, strict=False):
+            if isinstance(axis, Fixed) and axis.size is None and (length := size(known)) is not None:
+                values.setdefault(axis.symbol, length)
+    return values
+
+
+def _sizes_of_inputs(trace: Trace, inputs: Mapping[str, tuple[int, ...]]) -> dict[str, int]:
+    values: dict[str, int] = {}
+    for name, shape in inputs.items():
+        for axis, length in zip(trace.tensors[name].axes or (), shape, strict=False):
+            values.update(dict.fromkeys(symbols(axis), length))
+    return values
+
+
+def symbols(expr: Expr) -> set[str]:
+    """Return the names of the sizes in an axis that only the running model knows."""
+    if isinstance(expr, Fixed):
+        return set() if expr.size is not None else {s for s in expr.symbol.split("*") if not s.isdigit()}
+    parts = expr.factors if isinstance(expr, Product) else expr.terms if isinstance(expr, Sum) else ()
+    return {symbol for part in parts for symbol in symbols(part)}
 
 
 def _tensor_terms(trace: Trace) -> list[list[Term]]:
@@ -89,6 +129,8 @@ def _fixed_size(axis: Expr, symbols: Mapping[str, int]) -> int:
     if isinstance(axis, Fixed):
         if axis.size is not None:
             return axis.size
+        if axis.symbol in symbols:
+            return symbols[axis.symbol]
         return math.prod(int(part) if part.isdigit() else symbols.get(part, 1) for part in axis.symbol.split("*"))
     parts = axis.factors if isinstance(axis, Product) else axis.terms if isinstance(axis, Sum) else ()
     sizes = [_fixed_size(part, symbols) for part in parts]

@@ -12,16 +12,16 @@ import onnx
 
 from onnxprune.apply import Changes, apply_masks
 from onnxprune.axes import Dim, Mask
-from onnxprune.cost import Cost
+from onnxprune.cost import Cost, open_sizes
 from onnxprune.criteria import score
 from onnxprune.errors import ModelError
+from onnxprune.inputs import ATTEMPTS, concrete_inputs
 from onnxprune.model import Model
 from onnxprune.options import Options
 from onnxprune.plan import Plan
 from onnxprune.report import Before, Inspection, Report, inspect_trace, report_of
 from onnxprune.save import save_model
 from onnxprune.select import Selection, select
-from onnxprune.shapes import ATTEMPTS, concrete_inputs, symbol_values, usual_shapes
 from onnxprune.tracing import Trace, trace
 from onnxprune.verify import Verification, random_feeds, verify
 from onnxprune.verify.runtime import Feeds, run
@@ -140,7 +140,7 @@ def read(source: ModelLike) -> Model:
 
 def cost_of(found: Trace) -> Cost:
     """Return the cost of a traced model, its open sizes at usual values."""
-    return Cost(found, symbol_values(found.shapes, usual_shapes(found.model)))
+    return Cost(found, open_sizes(found))
 
 
 def usable_feeds(found: Trace, seed: int = 0) -> Feeds:
@@ -151,7 +151,7 @@ def usable_feeds(found: Trace, seed: int = 0) -> Feeds:
         try:
             run(found.model, feeds)
         except ModelError as error:
-            failure = failure or error
+            failure = error
         else:
             return feeds
     assert failure is not None

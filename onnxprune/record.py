@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
-from onnxprune.axes import Expr
+from onnxprune.axes import Axes, Expr
 from onnxprune.model import ConstantKey, NodeKey
 from onnxprune.sizes import Content, Size
 
@@ -105,9 +105,13 @@ class InputDrop:
 
 @dataclass
 class Record:
-    """Everything that rules noted while the graph was walked."""
+    """Everything that rules noted while the graph was walked.
+
+    `contents` holds the integers at inputs that can be replaced by a constant as a whole.
+    """
 
     uses: dict[Slot, Use] = field(default_factory=dict)
+    contents: dict[Slot, Content] = field(default_factory=dict)
     contractions: list[Contraction] = field(default_factory=list)
     work: list[Work] = field(default_factory=list)
     follows: list[Follow] = field(default_factory=list)
@@ -115,3 +119,23 @@ class Record:
     inputs: list[InputFollow] = field(default_factory=list)
     pins: list[AttributePin] = field(default_factory=list)
     drops: list[InputDrop] = field(default_factory=list)
+
+    def mark(self) -> dict[str, int]:
+        """Return how long every list is by now."""
+        return {name: len(entries) for name, entries in vars(self).items() if isinstance(entries, list)}
+
+    def undo(self, mark: dict[str, int]) -> None:
+        """Forget what was noted since `mark`: the rule that noted it gave up."""
+        for name, length in mark.items():
+            del getattr(self, name)[length:]
+
+    def resolve(self, axes: Axes) -> None:
+        """Put in what became known since the notes were made."""
+        put = axes.resolve
+        self.uses = {slot: replace(use, axes=tuple(map(put, use.axes))) for slot, use in self.uses.items()}
+        self.contractions = [replace(note, expr=put(note.expr)) for note in self.contractions]
+        self.work = [replace(note, axes=tuple(map(put, note.axes))) for note in self.work]
+        self.follows = [
+            replace(note, wanted=note.wanted.resolve(axes), given=note.given and note.given.resolve(axes))
+            for note in self.follows
+        ]

@@ -4,43 +4,86 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import TypeAlias
 
+import numpy as np
 import onnx
-from onnx import TensorProto, helper, shape_inference
+from numpy.typing import NDArray
+from onnx import TensorProto, checker, defs, helper, numpy_helper, shape_inference
 
 from onnxprune.model import Model, constant_value
+from onnxprune.standin import stand_in
 
 Shape: TypeAlias = "tuple[int | str | None, ...]"
 """Per axis: a number, the name of a symbolic dimension, or None."""
 
+NOT_INFERRED = (defs.SchemaError, shape_inference.InferenceError, checker.ValidationError)
 SMALL = 4096
 """Constants of at most this many elements stay in the skeleton: they may hold shapes."""
 
 
-def infer_shapes(model: Model) -> dict[str, Shape]:
-    """Return the shape of every tensor of the main graph whose rank is known.
+@dataclass(frozen=True)
+class Inferred:
+    """What inference found: shapes of tensors of known rank, element types, and whether nothing contradicted.
 
-    Declared shapes of intermediate tensors and outputs are believed only where inference finds nothing:
-    exporters get them wrong.
+    Keys are scope and name run together.
     """
-    declared = {info.name: _shape_of(info) for info in _declared(model)}
-    inferred = _shapes_in(_infer(_skeleton(model, {})))
-    shapes: dict[str, Shape] = {}
-    for name in declared.keys() | inferred.keys():
-        shape = _merge(inferred.get(name), declared.get(name))
-        if shape is not None:
-            shapes[name] = shape
-    return shapes
+
+    shapes: dict[str, Shape]
+    types: dict[str, int]
+    consistent: bool
 
 
-def shapes_at(model: Model, inputs: Mapping[str, tuple[int, ...]]) -> tuple[dict[str, Shape], bool]:
-    """Return every shape that follows from concrete input shapes, and whether inference found them consistent."""
-    skeleton = _skeleton(model, inputs)
+def infer(model: Model, inputs: Mapping[str, tuple[int, ...]] | None = None) -> Inferred:
+    """Infer the tensors of all graphs; `inputs` fixes the shapes of graph inputs.
+
+    Declared shapes of intermediate tensors and outputs are believed only where inference finds nothing, and not
+    at all once inputs are fixed: exporters get them wrong.
+    """
+    skeleton = _skeleton(model, inputs or {})
+    consistent = True
     try:
-        return _shapes_in(shape_inference.infer_shapes(skeleton, data_prop=True, strict_mode=True)), True
+        inferred = shape_inference.infer_shapes(skeleton, data_prop=True, strict_mode=inputs is not None)
     except (shape_inference.InferenceError, RuntimeError):
-        return _shapes_in(_infer(skeleton)), False
+        inferred, consistent = _infer(skeleton), False
+    shapes: dict[str, Shape | None] = {}
+    types = {f"{scope}{name}": tensor.data_type for (scope, name), tensor in model.constants.items()}
+    for key, info in _declared(Model(inferred)):
+        shapes[key] = shape_of(info)
+        types.setdefault(key, info.type.tensor_type.elem_type)
+    if inputs is None:
+        for key, info in _declared(model):
+            shapes[key] = _merge(shapes.get(key), shape_of(info))
+    return Inferred({key: shape for key, shape in shapes.items() if shape is not None}, types, consistent)
+
+
+@dataclass(frozen=True)
+class Known:
+    """What is known of one input of a node: its element type, shape and, for integers, perhaps its values."""
+
+    elem_type: int
+    shape: Shape | None
+    values: NDArray[np.int64] | None
+
+
+def infer_outputs(node: onnx.NodeProto, opsets: Mapping[str, int], inputs: Mapping[str, Known]) -> dict[str, Shape]:
+    """Infer the outputs of one node from what is known of its inputs by now; empty where onnx cannot say."""
+    node = stand_in(node)
+    try:
+        schema = defs.get_schema(node.op_type, opsets[node.domain], node.domain)
+        types = {name: helper.make_tensor_type_proto(known.elem_type, known.shape) for name, known in inputs.items()}
+        data = {
+            name: numpy_helper.from_array(known.values, name)
+            for name, known in inputs.items()
+            if known.values is not None and known.elem_type == TensorProto.INT64
+        }
+        imports = [helper.make_opsetid(domain, version) for domain, version in opsets.items()]
+        outputs = shape_inference.infer_node_outputs(schema, node, types, data, opset_imports=imports)
+    except (*NOT_INFERRED, KeyError, RuntimeError, ValueError, TypeError):
+        return {}
+    shapes = {name: shape_of(onnx.ValueInfoProto(name=name, type=type_)) for name, type_ in outputs.items()}
+    return {name: shape for name, shape in shapes.items() if shape is not None}
 
 
 def _infer(skeleton: onnx.ModelProto) -> onnx.ModelProto:
@@ -48,11 +91,6 @@ def _infer(skeleton: onnx.ModelProto) -> onnx.ModelProto:
         with contextlib.suppress(shape_inference.InferenceError, RuntimeError):
             return shape_inference.infer_shapes(skeleton, data_prop=data_prop)
     return skeleton
-
-
-def _shapes_in(proto: onnx.ModelProto) -> dict[str, Shape]:
-    found = {info.name: _shape_of(info) for info in _declared(Model(proto))}
-    return {name: shape for name, shape in found.items() if shape is not None}
 
 
 def _skeleton(model: Model, inputs: Mapping[str, tuple[int, ...]]) -> onnx.ModelProto:
@@ -69,9 +107,11 @@ def _skeleton(model: Model, inputs: Mapping[str, tuple[int, ...]]) -> onnx.Model
     for node in graph.node:
         value = constant_value(node)
         if value is not None and _elements(value) > SMALL:
-            _add_constant(bare.graph, value, node.output[0])
+            # An Identity in its place keeps the other nodes at theirs.
+            _add_constant(bare.graph, value, f"{node.output[0]} value")
+            bare.graph.node.append(helper.make_node("Identity", [f"{node.output[0]} value"], [node.output[0]]))
         else:
-            bare.graph.node.append(node)
+            bare.graph.node.append(stand_in(node))
     for info in graph.output:
         bare.graph.output.append(helper.make_tensor_value_info(info.name, info.type.tensor_type.elem_type, None))
     return bare
@@ -98,14 +138,15 @@ def _with_shape(info: onnx.ValueInfoProto, shape: tuple[int, ...] | None) -> onn
     return helper.make_tensor_value_info(info.name, info.type.tensor_type.elem_type, list(shape))
 
 
-def _declared(model: Model) -> Iterator[onnx.ValueInfoProto]:
-    graph = model.proto.graph
-    yield from graph.input
-    yield from graph.value_info
-    yield from graph.output
+def _declared(model: Model) -> Iterator[tuple[str, onnx.ValueInfoProto]]:
+    """Yield what is declared of every value, with its scope and name run together."""
+    for scope, graph in model.graphs.items():
+        for info in (*graph.input, *graph.value_info, *graph.output):
+            yield f"{scope}{info.name}", info
 
 
-def _shape_of(info: onnx.ValueInfoProto) -> Shape | None:
+def shape_of(info: onnx.ValueInfoProto) -> Shape | None:
+    """Return the declared shape of a value, or None where it is no tensor or its rank is not declared."""
     if not info.type.HasField("tensor_type") or not info.type.tensor_type.HasField("shape"):
         return None
     return tuple(
@@ -121,67 +162,3 @@ def _merge(inferred: Shape | None, declared: Shape | None) -> Shape | None:
         known if known is not None and not (isinstance(known, str) and isinstance(other, int)) else other
         for known, other in zip(inferred, declared, strict=True)
     )
-
-
-IMAGE_SIDES = ((224, 224), (48, 320), (640, 640), (64, 64))
-LINE_LENGTHS = (320, 64)
-SEQUENCE_LENGTHS = (16, 512, 64)
-"""Sizes to try for what a model leaves open: the first of each, then the next where the model cannot run at it."""
-
-
-def concrete_inputs(
-    model: Model, given: Mapping[str, tuple[int, ...]] | None = None, attempt: int = 0
-) -> dict[str, tuple[int, ...]]:
-    """Return a shape for every graph input, to run the model and count its MACs at.
-
-    Where the model leaves a size open it is 1 for the first axis (the batch), a usual size for the sides of an
-    image or the length of a line of text, and a short sequence elsewhere; `attempt` counts through alternatives.
-    `given` overrides whole shapes by input name.
-    """
-    stored = {tensor.name for tensor in model.proto.graph.initializer}
-    shapes: dict[str, tuple[int, ...]] = {}
-    for info in model.proto.graph.input:
-        if info.name not in stored:
-            shapes[info.name] = (given or {}).get(info.name) or _concrete(_shape_of(info) or (), attempt)
-    return shapes
-
-
-def _concrete(shape: Shape, attempt: int) -> tuple[int, ...]:
-    open_places = [place for place, length in enumerate(shape) if not isinstance(length, int)]
-    if len(shape) == 4 and {2, 3} <= set(open_places):
-        sides: tuple[int, ...] = IMAGE_SIDES[attempt % len(IMAGE_SIDES)]
-    elif len(shape) == 4:
-        sides = (LINE_LENGTHS[attempt % len(LINE_LENGTHS)],) * 2
-    else:
-        sides = (SEQUENCE_LENGTHS[attempt % len(SEQUENCE_LENGTHS)],) * 2
-    return tuple(
-        length if isinstance(length, int) else 1 if place == 0 else sides[place % 2]
-        for place, length in enumerate(shape)
-    )
-
-
-ATTEMPTS = max(len(IMAGE_SIDES), len(LINE_LENGTHS), len(SEQUENCE_LENGTHS))
-
-
-def usual_shapes(model: Model) -> dict[str, Shape]:
-    """Return every shape at the first usual input sizes that inference finds consistent."""
-    first: dict[str, Shape] | None = None
-    for attempt in range(ATTEMPTS):
-        shapes, consistent = shapes_at(model, concrete_inputs(model, attempt=attempt))
-        if consistent:
-            return shapes
-        first = first or shapes
-    return first or {}
-
-
-def symbol_values(symbolic: Mapping[str, Shape], concrete: Mapping[str, Shape]) -> dict[str, int]:
-    """Return the size of every symbol, and of every axis that has none (as `tensor[axis]`), at concrete inputs."""
-    values: dict[str, int] = {}
-    for name, shape in concrete.items():
-        names = symbolic.get(name, ())
-        for place, length in enumerate(shape):
-            if isinstance(length, int):
-                values[f"{name}[{place}]"] = length
-                if place < len(names) and isinstance(symbol := names[place], str):
-                    values.setdefault(symbol, length)
-    return values

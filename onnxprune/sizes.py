@@ -17,18 +17,27 @@ from numpy.typing import NDArray
 
 from onnxprune.axes import Axes, Dim, Expr, Fixed, Product
 
-Variable: TypeAlias = "Dim | str"
+Variable: TypeAlias = "Dim | str | Floor"
 Terms: TypeAlias = dict[tuple[Variable, ...], int]
 Content: TypeAlias = NDArray[np.object_]
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """The element of a stored constant that a size is read from: `element` of input `slot` of node `node`."""
+    """The number that a size is made from: `element` of input `slot` of node `node`, times `scale` (default 1)."""
 
     node: Any
     slot: int
     element: int
+    scale: Size | None = field(default=None, compare=False)
+
+
+@dataclass(frozen=True)
+class Floor:
+    """A size divided by a positive integer, rounded down, that may turn out to be exact once more is known."""
+
+    numerator: Size
+    divisor: int
 
 
 @dataclass(frozen=True)
@@ -62,7 +71,21 @@ class Size:
     @property
     def dims(self) -> list[Dim]:
         """The dims that the size depends on."""
-        return list(dict.fromkeys(v for variables, _ in self.terms for v in variables if isinstance(v, Dim)))
+        found: dict[Dim, None] = {}
+        for variables, _ in self.terms:
+            for variable in variables:
+                found.update(dict.fromkeys(_dims_of(variable)))
+        return list(found)
+
+    @property
+    def has_floor(self) -> bool:
+        """Whether a division in it has not come out exact so far."""
+        return any(isinstance(variable, Floor) for variables, _ in self.terms for variable in variables)
+
+    @property
+    def is_symbolic(self) -> bool:
+        """Whether only the running model knows the value."""
+        return self.dense is None
 
     @property
     def dense(self) -> int | None:
@@ -74,9 +97,10 @@ class Size:
         total = 0
         for variables, coefficient in self.terms:
             for variable in variables:
-                if not isinstance(variable, Dim):
+                value = _value(variable, counts)
+                if value is None:
                     return None
-                coefficient *= counts.get(variable, variable.size)
+                coefficient *= value
             total += coefficient
         return total
 
@@ -85,20 +109,21 @@ class Size:
         """The same size with every dim at its dense value: a polynomial over symbols alone."""
         terms: Terms = {}
         for variables, coefficient in self.terms:
-            symbols = tuple(variable for variable in variables if not isinstance(variable, Dim))
-            value = coefficient * math.prod(v.size for v in variables if isinstance(v, Dim))
-            terms[symbols] = terms.get(symbols, 0) + value
+            values = [_value(variable, {}) for variable in variables]
+            symbols = tuple(v for v, value in zip(variables, values, strict=True) if value is None)
+            known = coefficient * math.prod(value for value in values if value is not None)
+            terms[symbols] = terms.get(symbols, 0) + known
         return _collect(terms)
 
     def resolve(self, axes: Axes) -> Size:
         """Return the size in terms of the dims that are left."""
-        if all(axes.resolve(dim) == dim for dim in self.dims):
+        if all(axes.resolve(dim) == dim for dim in self.dims) and not self.has_floor:
             return self
         total = Size.of(0)
         for variables, coefficient in self.terms:
             term = Size.of(coefficient)
             for variable in variables:
-                term *= Size.along(axes.resolve(variable)) if isinstance(variable, Dim) else Size.symbol(variable)
+                term *= _resolved(variable, axes)
             total += term
         return Size(total.terms, self.source)
 
@@ -144,6 +169,15 @@ class Size:
             quotient[tuple(rest)] = coefficient // scale
         return _collect(quotient)
 
+    def floor_divided_by(self, divisor: int) -> Size:
+        """Return the quotient by a positive integer, rounded down; exact where the coefficients say so."""
+        exact = self.divided_by(Size.of(divisor))
+        return exact if exact is not None else Size((((Floor(self, divisor),), 1),))
+
+    def sourced(self, source: Source) -> Size:
+        """Return the same size, stored at `source`."""
+        return Size(self.terms, source)
+
 
 def content_of(values: NDArray[Any], node: Any, slot: int) -> Content:
     """Return the elements of a stored integer constant as sizes that remember where they are stored."""
@@ -168,7 +202,32 @@ def _as_size(value: Size | int) -> Size:
 
 
 def _order(variable: Variable) -> tuple[int, int, str]:
-    return (0, variable.id, "") if isinstance(variable, Dim) else (1, 0, variable)
+    if isinstance(variable, Dim):
+        return 0, variable.id, ""
+    return (1, 0, variable) if isinstance(variable, str) else (2, variable.divisor, str(variable.numerator.terms))
+
+
+def _dims_of(variable: Variable) -> list[Dim]:
+    if isinstance(variable, Dim):
+        return [variable]
+    return variable.numerator.dims if isinstance(variable, Floor) else []
+
+
+def _value(variable: Variable, counts: Mapping[Dim, int]) -> int | None:
+    if isinstance(variable, Dim):
+        return counts.get(variable, variable.size)
+    if isinstance(variable, str):
+        return None
+    numerator = variable.numerator.under(counts)
+    return None if numerator is None else numerator // variable.divisor
+
+
+def _resolved(variable: Variable, axes: Axes) -> Size:
+    if isinstance(variable, Dim):
+        return Size.along(axes.resolve(variable))
+    if isinstance(variable, str):
+        return Size.symbol(variable)
+    return variable.numerator.resolve(axes).floor_divided_by(variable.divisor)
 
 
 def _collect(terms: Terms) -> Size:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from onnxprune.rules import (
     attention,
     contraction,
+    control,
     elementwise,
     fused,
     indexing,
@@ -31,6 +32,7 @@ __all__ = [
     "UnknownError",
     "attention",
     "contraction",
+    "control",
     "elementwise",
     "fused",
     "indexing",

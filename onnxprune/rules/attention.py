@@ -15,8 +15,8 @@ from onnxprune.rules.elementwise import broadcast
 from onnxprune.rules.registry import rule
 from onnxprune.rules.site import Site, UnknownError, known_size
 from onnxprune.sizes import Size
+from onnxprune.standin import MICROSOFT
 
-MICROSOFT = "com.microsoft"
 POSITIONS = "positions of a sequence are not pruned"
 
 

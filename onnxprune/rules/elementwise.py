@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import operator
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from onnx import TensorProto
 
 from onnxprune.axes import ONE, Expr, size
+from onnxprune.rules.arithmetic import arithmetic
 from onnxprune.rules.registry import rule
 from onnxprune.rules.site import Site
-from onnxprune.sizes import Content, Size
+from onnxprune.sizes import Content
 
 UNARY = (
     "Abs Acos Acosh Asin Asinh Atan Atanh BitwiseNot Ceil Celu Cos Cosh Elu Erf Exp Floor Gelu HardSigmoid HardSwish "
@@ -24,6 +25,7 @@ BROADCASTING = (
 ).split()
 
 
+INTEGERS = (TensorProto.INT64, TensorProto.BOOL)
 USED_AS_VALUE = "its size is used as a value"
 
 
@@ -55,12 +57,7 @@ def _broadcast_axis(site: Site, axes: Sequence[Expr]) -> Expr:
 @rule(*UNARY)
 def unary(site: Site) -> None:
     """The output has the axes of the only input."""
-    content = site.content(0)
-    if site.node.op_type == "Neg" and content is not None:
-        site.out(site.axes(0), content=np.asarray(-content, object))
-    else:
-        site.freeze_content(content, USED_AS_VALUE)
-        site.out(site.axes(0))
+    site.out(site.axes(0), content=_arithmetic(site, [0]))
 
 
 @rule("Identity")
@@ -71,12 +68,12 @@ def identity(site: Site) -> None:
 
 @rule("Cast", "CastLike")
 def cast(site: Site) -> None:
-    """The value in another type. A size that becomes a real number is no longer followed."""
+    """The value in another type. A size that becomes a real number (a scale, say) keeps its dense value."""
     if site.has(1):
         site.freeze_input(1, "only its type is used")
     content = site.content(0)
-    if site.attribute("to") not in (TensorProto.INT32, TensorProto.INT64):
-        site.freeze_content(content, USED_AS_VALUE)
+    if content is not None and site.attribute("to") not in INTEGERS:
+        site.bake_input(0)
         content = None
     site.out(site.axes(0), content=content)
 
@@ -104,44 +101,30 @@ def broadcasting(site: Site) -> None:
     site.out(axes, content=_arithmetic(site, slots))
 
 
-ARITHMETIC: dict[str, Callable[[Content, Content], Content]] = {
-    "Add": operator.add,
-    "Sub": operator.sub,
-    "Mul": operator.mul,
-}
-
-
 def _arithmetic(site: Site, slots: Sequence[int]) -> Content | None:
     """Return the integers that the node computes from sizes; where it cannot be followed, those sizes freeze."""
     contents = [site.content(slot) for slot in slots]
-    if len(contents) == 2 and contents[0] is not None and contents[1] is not None:
-        if site.node.op_type in ARITHMETIC:
-            return np.asarray(ARITHMETIC[site.node.op_type](contents[0], contents[1]), object)
-        if site.node.op_type == "Div":
-            divided = _divide(contents[0], contents[1])
-            if divided is not None:
-                return divided
-    for content in contents:
+    known = [content for content in contents if content is not None]
+    if known and len(known) == len(contents):
+        result = arithmetic(site.node.op_type, known, site.node.output[0])
+        if result is not None:
+            site.freeze(result.decided, "whether its size equals another is decided in the graph")
+            return _scaled(site, slots, result.content) if site.node.op_type == "Mul" else result.content
+    for content in known:
         site.freeze_content(content, USED_AS_VALUE)
     return None
 
 
-def _divide(numerators: Content, divisors: Content) -> Content | None:
-    top, bottom = np.broadcast_arrays(numerators, divisors)
-    quotients = np.empty(top.shape, object)
-    for place in np.ndindex(top.shape):
-        quotient = _quotient(top[place], bottom[place])
-        if quotient is None:
-            return None
-        quotients[place] = quotient
-    return quotients
-
-
-def _quotient(numerator: Size, divisor: Size) -> Size | None:
-    exact = numerator.divided_by(divisor)
-    if exact is not None:
-        return exact
-    top, bottom = numerator.dense, divisor.dense
-    if numerator.dims or divisor.dims or top is None or not bottom:
-        return None
-    return Size.of(top // bottom)
+def _scaled(site: Site, slots: Sequence[int], products: Content) -> Content:
+    """Let a number times a size known only at run time remember the number, so that it can be rewritten."""
+    for slot, other in (slots, slots[::-1]):
+        numbers, sizes = site.sourced(slot), site.content(other)
+        if numbers is None or sizes is None or numbers.size != 1 or numbers.ravel()[0].source is None:
+            continue
+        source = numbers.ravel()[0].source
+        for place, scale in zip(
+            np.ndindex(products.shape), np.broadcast_to(sizes, products.shape).ravel(), strict=True
+        ):
+            if scale.is_symbolic:
+                products[place] = products[place].sourced(replace(source, scale=scale))
+    return products

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
+from onnx import TensorProto, numpy_helper
 
 from onnxprune.axes import ONE, Expr, Fixed, concat, free_dims, size
 from onnxprune.rules.registry import rule
 from onnxprune.rules.site import Site, UnknownError, position
 from onnxprune.sizes import Content, Size
+
+MAX_FILLED = 64
+"""A constant of integers is followed up to this many elements."""
 
 MAX_RUNS = 64
 """A constant list of indices is followed as runs of consecutive positions up to this many."""
@@ -121,7 +127,21 @@ def constant_of_shape(site: Site) -> None:
         axes.append(axis)
         wanted.append(Size.along(axis))
     site.follow_input(0, wanted)
-    site.out(axes)
+    site.out(axes, content=_filled(site, target))
+
+
+def _filled(site: Site, target: Content) -> Content | None:
+    """Return the integers of a small constant of known shape, as in the idiom that computes Expand's target."""
+    value = site.attribute("value")
+    shape = [entry.dense for entry in target.ravel()]
+    if value is None or value.data_type != TensorProto.INT64 or None in shape or any(e.dims for e in target.ravel()):
+        return None
+    lengths = [length for length in shape if length is not None]
+    if math.prod(lengths) > MAX_FILLED:
+        return None
+    content = np.empty(lengths, object)
+    content[...] = Size.of(int(numpy_helper.to_array(value).ravel()[0]))
+    return content
 
 
 @rule("Shape")

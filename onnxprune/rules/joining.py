@@ -40,7 +40,7 @@ def _shared(site: Site, column: Sequence[Expr]) -> Expr:
 
 
 def _joined_content(site: Site, axis: int) -> Content | None:
-    contents = [site.content(slot) for slot in range(site.input_count)]
+    contents = [site.sourced(slot) for slot in range(site.input_count)]
     known = [content for content in contents if content is not None]
     if not known:
         return None

@@ -14,8 +14,9 @@ from onnxprune.sizes import Content, Size
 @rule("Transpose")
 def transpose(site: Site) -> None:
     """Axes in the order of `perm`, reversed by default."""
-    x = site.axes(0)
-    site.out([x[axis] for axis in site.attribute("perm", range(len(x) - 1, -1, -1))])
+    x, content = site.axes(0), site.content(0)
+    order = site.attribute("perm", list(range(len(x) - 1, -1, -1)))
+    site.out([x[axis] for axis in order], content=None if content is None else content.transpose(order))
 
 
 @rule("Reshape")

@@ -121,19 +121,16 @@ def _tie(
 
 
 def _new_axis(site: Site, length: Size | None, place: int) -> Expr:
+    why = "its size is known only at run time"
     dense = length.dense if length is not None else None
     if dense is not None:
         return site.dim(dense)
-    return site.fixed_axis(_symbol(length), 0, place, "its size is known only at run time")
-
-
-def _symbol(length: Size | None) -> str | None:
-    """Return the name of a size that is a single symbol."""
     if length is None or len(length.terms) != 1:
-        return None
+        return site.fixed_axis(None, 0, place, why)
+    # batch * heads: the units that are counted lie inside what is known only at run time.
     variables, coefficient = length.terms[0]
-    variable = variables[0] if len(variables) == 1 and coefficient == 1 else None
-    return variable if isinstance(variable, str) else None
+    symbols = [site.fixed_axis(v if isinstance(v, str) else None, 0, place, why) for v in variables]
+    return product(*symbols, site.dim(coefficient))
 
 
 def _freeze_rest(

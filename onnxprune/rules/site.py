@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -23,7 +23,7 @@ from onnxprune.record import (
     Work,
 )
 from onnxprune.shapes import Shape
-from onnxprune.sizes import Content, Size, dense_values
+from onnxprune.sizes import Content, Size, Source, dense_values
 
 READ_AS_NUMBER = "its size is read as a number"
 
@@ -45,6 +45,7 @@ class Site:
         axes: Axes,
         record: Record,
         model: Model,
+        trace_body: Callable[[NodeKey, str, Sequence[Tensor]], list[Tensor]],
     ) -> None:
         self.node = node
         self.key = key
@@ -57,6 +58,7 @@ class Site:
         self._axes = axes
         self._record = record
         self._model = model
+        self._trace_body = trace_body
         self._attributes = {a.name: onnx.helper.get_attribute_value(a) for a in node.attribute}
 
     @property
@@ -177,9 +179,9 @@ class Site:
         """Note the multiply-accumulates of the node: the product of the sizes of these axes."""
         self._record.work.append(Work(self.key, axes))
 
-    def follow_input(self, slot: int, wanted: Sequence[Size | None], given: Content | None = None) -> None:
+    def follow_input(self, slot: int, wanted: Sequence[Size | None]) -> None:
         """Note that the integers of an input must follow `wanted` (None: any value); freezes follow if they cannot."""
-        content = self.content(slot) if given is None else given
+        content = self.sourced(slot)
         for place, size_ in enumerate(wanted):
             if size_ is not None:
                 entry = None if content is None else content.ravel()[place]
@@ -188,6 +190,33 @@ class Site:
         for place, entry in enumerate(() if content is None else content.ravel()):
             if place >= len(wanted) or wanted[place] is None:
                 self.freeze(entry.dims, READ_AS_NUMBER)
+
+    def sourced(self, slot: int) -> Content | None:
+        """Return the integers of an input as sizes that can be rewritten at this very input, where all are known.
+
+        Where some are known only at run time they keep the sources that they came with.
+        """
+        content = self.content(slot)
+        if content is None or any(entry.is_symbolic for entry in content.ravel()):
+            return content
+        self._record.contents[self.key, slot] = content
+        marked = np.empty(content.size, object)
+        marked[:] = [e.sourced(Source(self.key, slot, place)) for place, e in enumerate(content.ravel())]
+        return marked.reshape(content.shape)
+
+    def bake_input(self, slot: int) -> None:
+        """Note that the integers of an input keep their dense values, since they become real numbers."""
+        content = self.content(slot)
+        if content is None or not any(entry.dims for entry in content.ravel()):
+            return
+        if any(entry.is_symbolic for entry in content.ravel()):
+            self.freeze_content(content, "its size becomes a real number")
+            return
+        marked = self.sourced(slot)
+        assert marked is not None
+        for place, entry in enumerate(marked.ravel()):
+            dense = Size.of(entry.dense)
+            self._record.follows.append(Follow((self.key, slot), place, dense, entry, f"{self.label}: cannot be baked"))
 
     def follow_attribute(self, name: str, wanted: Size, place: int | None = None) -> None:
         """Note that an integer attribute must follow a size."""
@@ -214,6 +243,26 @@ class Site:
     def is_zero(self, slot: int) -> bool:
         """Whether an input is computed and certainly all zeros, whatever its shape."""
         return self._model.is_zero(self.key.scope, self.node.input[slot])
+
+    def body(self, attribute: str, inputs: Sequence[Tensor]) -> list[Tensor]:
+        """Trace the body that an attribute holds, given its inputs, and return its outputs."""
+        return self._trace_body(self.key, attribute, inputs)
+
+    def tensor(self, slot: int) -> Tensor:
+        """Return all that is known of an input, to hand it on to a body, and claim it; its content is frozen."""
+        tensor = self._claim(slot)
+        self.freeze_content(self.content(slot), "its size is handed to a body")
+        return Tensor(tensor.axes)
+
+    def freeze_unclaimed(self) -> None:
+        """Freeze the inputs, and the sizes in them, that the rule said nothing of."""
+        for slot in range(self.input_count):
+            if not self.has(slot):
+                continue
+            if slot not in self.claimed:
+                self.freeze_input(slot, "its rule does not use this input")
+            elif slot not in self.followed:
+                self.freeze_content(self.content(slot), "its size is used as a value")
 
     def _claim(self, slot: int) -> Tensor:
         tensor = self._inputs[slot] if slot < len(self._inputs) else None

@@ -15,6 +15,9 @@ from onnxprune.errors import DataError, ModelError
 from onnxprune.tracing import Trace
 from onnxprune.verify.runtime import Feeds
 
+SAMPLE_RATE_NAMES = ("sr", "sample_rate", "sampling_rate")
+SAMPLE_RATE = 16_000
+
 
 def random_feeds(trace: Trace, shapes: Mapping[str, tuple[int, ...]], seed: int = 0) -> Feeds:
     """Return one random value for each graph input: standard normal reals, integers that the graph can take."""
@@ -33,6 +36,8 @@ def _draw(
     if dtype.kind in "iu":
         if "mask" in info.name:
             return np.ones(shape, dtype)
+        if info.name.lower() in SAMPLE_RATE_NAMES:
+            return np.full(shape, SAMPLE_RATE, dtype)
         return rng.integers(0, _vocabulary(trace, info.name), shape).astype(dtype)
     if dtype.kind == "b":
         return np.ones(shape, dtype) if "mask" in info.name else rng.random(shape) < 0.5

@@ -10,7 +10,7 @@ import onnx
 from onnx import helper, numpy_helper
 
 from onnxprune.axes import Dim, Expr, Mask, free_dims, keep
-from onnxprune.model import Model
+from onnxprune.model import Model, NodeKey, enclosing_scopes
 from onnxprune.record import Contraction
 from onnxprune.tracing import Trace
 
@@ -25,14 +25,14 @@ class Probe:
 
 
 def masked_twin(trace: Trace, masks: Mapping[Dim, Mask]) -> tuple[Model, list[Probe]]:
-    """Return the masked twin and the tensors at which it must equal the pruned model."""
+    """Return the masked twin and the tensors of the main graph at which it must equal the pruned model."""
     twin = copy_model(trace.model)
-    builder = _Builder(twin.proto, trace, masks)
+    builder = _Builder(twin, trace, masks)
     for contraction in trace.contractions:
-        if contraction.slot[0].scope == "" and any(dim in masks for dim in free_dims(contraction.expr)):
+        if any(dim in masks for dim in free_dims(contraction.expr)):
             builder.mask(contraction)
     builder.insert()
-    return twin, builder.probes
+    return Model(twin.proto, twin.path), builder.probes
 
 
 def copy_model(model: Model) -> Model:
@@ -43,52 +43,50 @@ def copy_model(model: Model) -> Model:
 
 
 class _Builder:
-    def __init__(self, proto: onnx.ModelProto, trace: Trace, masks: Mapping[Dim, Mask]) -> None:
-        self.graph = proto.graph
+    def __init__(self, twin: Model, trace: Trace, masks: Mapping[Dim, Mask]) -> None:
+        self.twin = twin
         self.trace = trace
         self.masks = masks
         self.probes: list[Probe] = []
-        self.types = _types(trace.model)
-        self._before: dict[int, list[onnx.NodeProto]] = {}
+        self.uses = {use.slot: use for use in trace.uses}
+        self._before: dict[NodeKey, list[onnx.NodeProto]] = {}
 
     def mask(self, contraction: Contraction) -> None:
         """Put a Mul before one input of one node."""
         key, slot = contraction.slot
-        node = self.graph.node[key.index]
         source = self.trace.model.node(key).input[slot]
-        tensor = self.trace.tensors.get(source)
-        use = next((use for use in self.trace.uses if use.slot == contraction.slot), None)
+        use, tensor = self.uses.get(contraction.slot), self.trace.tensor(key.scope, source)
         axes = use.axes if use is not None else tensor.axes if tensor is not None else None
         assert axes is not None
-        name = f"onnxprune_mask_{key.index}_{slot}_{contraction.axis}"
         shape = [-1 if axis == contraction.axis else 1 for axis in range(len(axes))]
         values = keep(contraction.expr, self.masks).reshape(shape)
-        self._add_mask(name, values, node.input[slot], source, key.index)
-        node.input[slot] = f"{name}_out"
-        if use is None:
-            self.probes.append(Probe(f"{name}_out", source, axes))
+        masked = self._add_mask(contraction, values, self._type(key.scope, source))
+        if use is None and not key.scope:
+            self.probes.append(Probe(masked, source, axes))
 
-    def _add_mask(self, name: str, values: Mask, masked: str, source: str, index: int) -> None:
-        """Mask `masked`: the tensor `source`, or what an earlier mask over another of its axes left of it."""
-        dtype = self.types.get(source, onnx.TensorProto.FLOAT)
-        array = values.astype(np.dtype(helper.tensor_dtype_to_np_dtype(dtype)))
-        mask = numpy_helper.from_array(array, name)
-        mask.data_type = dtype
-        self.graph.initializer.append(mask)
-        self._before.setdefault(index, []).append(helper.make_node("Mul", [masked, name], [f"{name}_out"], name=name))
+    def _add_mask(self, contraction: Contraction, values: Mask, elem_type: int) -> str:
+        """Mask what the node reads by now: the tensor, or what an earlier mask over another of its axes left of it."""
+        key, slot = contraction.slot
+        node = self.twin.node(key)
+        name = f"onnxprune_mask_{key}_{slot}_{contraction.axis}"
+        mask = numpy_helper.from_array(values.astype(np.dtype(helper.tensor_dtype_to_np_dtype(elem_type))), name)
+        mask.data_type = elem_type
+        self.twin.proto.graph.initializer.append(mask)
+        multiply = helper.make_node("Mul", [node.input[slot], name], [f"{name}_out"], name=name)
+        self._before.setdefault(key, []).append(multiply)
+        node.input[slot] = f"{name}_out"
+        return f"{name}_out"
+
+    def _type(self, scope: str, name: str) -> int:
+        keys = (f"{outer}{name}" for outer in enclosing_scopes(scope))
+        return next((self.trace.types[key] for key in keys if self.trace.types.get(key)), onnx.TensorProto.FLOAT)
 
     def insert(self) -> None:
-        """Place the Muls in front of their nodes."""
-        nodes = list(self.graph.node)
-        del self.graph.node[:]
-        for index, node in enumerate(nodes):
-            self.graph.node.extend(self._before.get(index, ()))
-            self.graph.node.append(node)
-
-
-def _types(model: Model) -> dict[str, int]:
-    """Return the element type of every tensor for which onnx's inference finds one."""
-    inferred = onnx.shape_inference.infer_shapes(model.proto) if model.proto.ByteSize() < 2**31 else model.proto
-    infos = (*inferred.graph.value_info, *inferred.graph.input, *inferred.graph.output)
-    types = {info.name: info.type.tensor_type.elem_type for info in infos}
-    return {name: elem for name, elem in types.items() if elem}
+        """Place the Muls in front of their nodes; bodies before the graphs that hold them."""
+        for scope in sorted({key.scope for key in self._before}, key=len, reverse=True):
+            graph = self.twin.graphs[scope]
+            nodes = list(graph.node)
+            del graph.node[:]
+            for index, node in enumerate(nodes):
+                graph.node.extend(self._before.get(NodeKey(scope, index), ()))
+                graph.node.append(node)
