@@ -235,3 +235,28 @@ def test_group_query_attention(packed: bool) -> None:
         heads = attribute(pruned, "GroupQueryAttention", "num_heads")
         assert heads % attribute(pruned, "GroupQueryAttention", "kv_num_heads") == 0
         assert attribute(pruned, "GroupQueryAttention", "scale") is None
+
+
+def test_multi_head_attention_with_a_stored_past() -> None:
+    g = graph(17)
+    past = [g.weight(BATCH, KV, 3, WIDTH), g.weight(BATCH, KV, 3, WIDTH)]
+    given = [*inputs(g, KV, KV, value=WIDTH), "", "", "", *past]
+    y, key, value = fused(g, "MultiHeadAttention", given, 3, num_heads=KV)
+    finish(g, y, KV * WIDTH)
+    finish(g, key, WIDTH)
+    g.output(g.add("ReduceMax", value, axes=[2]))
+    prove(g.model(), [WIDTH], check=False)
+
+
+def test_group_query_attention_with_a_cache_of_the_caller_leaves_the_repetitions() -> None:
+    g = graph(17)
+    x = g.input(1, 1, GIVEN)
+    given = [project(g, x, n) for n in (KV * REPEATS * 8, KV * 8, KV * 8)]
+    cache = [g.input(1, KV, POSITIONS, 8), g.input(1, KV, POSITIONS, 8)]
+    lengths, total = g.store([POSITIONS], np.int32), g.store([POSITIONS + 1], np.int32)
+    counts = {"num_heads": KV * REPEATS, "kv_num_heads": KV}
+    y, key, value = fused(g, "GroupQueryAttention", [*given, *cache, lengths, total], 3, **counts)
+    finish(g, y, KV * REPEATS * 8)
+    g.output(key, value)
+    for pruned in prove(g.model(), [REPEATS], check=False):
+        assert attribute(pruned, "GroupQueryAttention", "num_heads") == KV
