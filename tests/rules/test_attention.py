@@ -237,15 +237,16 @@ def test_group_query_attention(packed: bool) -> None:
         assert attribute(pruned, "GroupQueryAttention", "scale") is None
 
 
-def test_multi_head_attention_with_a_stored_past() -> None:
-    g = graph(17)
-    past = [g.weight(BATCH, KV, 3, WIDTH), g.weight(BATCH, KV, 3, WIDTH)]
-    given = [*inputs(g, KV, KV, value=WIDTH), "", "", "", *past]
-    y, key, value = fused(g, "MultiHeadAttention", given, 3, num_heads=KV)
-    finish(g, y, KV * WIDTH)
-    finish(g, key, WIDTH)
-    g.output(g.add("ReduceMax", value, axes=[2]))
-    prove(g.model(), [WIDTH], check=False)
+@pytest.mark.parametrize("has_past", [False, True])
+def test_multi_head_attention_with_a_cache_ties_keys_and_values_if_there_is_a_past(has_past: bool) -> None:
+    g, value = graph(17), WIDTH if has_past else VALUE
+    past = [g.weight(BATCH, KV, 3, WIDTH), g.weight(BATCH, KV, 3, value)] if has_past else []
+    given = [*inputs(g, KV, KV, value=value), "", "", "", *past]
+    y, present_key, present_value = fused(g, "MultiHeadAttention", given, 3, num_heads=KV)
+    finish(g, y, KV * value)
+    finish(g, present_key, WIDTH)
+    finish(g, present_value, value)
+    prove(g.model(), [WIDTH] if has_past else [WIDTH, VALUE], check=False)
 
 
 def test_group_query_attention_with_a_cache_of_the_caller_leaves_the_repetitions() -> None:
