@@ -282,21 +282,12 @@ class _Editor:
         self._remove_unused(dropped)
 
     def _remove_unused(self, names: list[str]) -> None:
-        """Remove the nodes of the main graph that compute only `names`, where nobody reads them, and so on upwards."""
-        graph = self.proto.graph
+        """Remove the nodes that compute only `names`, where nobody reads them, and so on upwards."""
         while names:
-            read = self._read()
-            unused = [
-                node for node in graph.node if set(names) & set(node.output) and not read.intersection(node.output)
-            ]
-            names = [name for node in unused for name in node.input]
-            gone = {name for node in unused for name in node.output}
-            for node in unused:
-                graph.node.remove(node)
-            for info in [info for info in graph.value_info if info.name in gone]:
-                graph.value_info.remove(info)
-            for tensor in [t for t in graph.initializer if t.name in names and t.name not in self._read()]:
-                graph.initializer.remove(tensor)
+            above: list[str] = []
+            for graph in self.model.graphs.values():
+                above += _remove_from(graph, set(names) - self._read())
+            names = above
 
     def _read(self) -> set[str]:
         """Return the names that any node or output reads, and those of the graph's inputs."""
@@ -403,6 +394,18 @@ class _Editor:
 def _known(value: int | None) -> int:
     assert value is not None
     return value
+
+
+def _remove_from(graph: onnx.GraphProto, unread: set[str]) -> list[str]:
+    """Remove what holds or computes nothing but `unread` from a graph, and return what that had read."""
+    unused = [node for node in graph.node if node.output and unread.issuperset(name for name in node.output if name)]
+    for node in unused:
+        graph.node.remove(node)
+    for info in [info for info in graph.value_info if info.name in unread]:
+        graph.value_info.remove(info)
+    for tensor in [tensor for tensor in graph.initializer if tensor.name in unread]:
+        graph.initializer.remove(tensor)
+    return [name for node in unused for name in node.input]
 
 
 def _copy_without_weights(model: onnx.ModelProto) -> onnx.ModelProto:

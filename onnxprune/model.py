@@ -139,15 +139,15 @@ class Model:
 
     def is_zero(self, scope: str, name: str) -> bool:
         """Whether a value is a fill of zeros: one zero, or zeros of a computed shape, moved about at most."""
-        stored = self.constants.get((scope, name))
-        if stored is not None:
-            return int(np.prod(stored.dims)) == 1 and not self.array(stored).any()
-        node = self.producers.get((scope, name))
-        if node is None:
-            return False
-        if node.op_type == "ConstantOfShape":
-            return all(not numpy_helper.to_array(attribute.t).any() for attribute in node.attribute)
-        return node.op_type in MOVES and self.is_zero(scope, node.input[0])
+        for outer in enclosing_scopes(scope):
+            stored, node = self.constants.get((outer, name)), self.producers.get((outer, name))
+            if stored is not None:
+                return int(np.prod(stored.dims)) == 1 and not self.array(stored).any()
+            if node is not None and node.op_type == "ConstantOfShape":
+                return all(not numpy_helper.to_array(attribute.t).any() for attribute in node.attribute)
+            if node is not None:
+                return node.op_type in MOVES and self.is_zero(outer, node.input[0])
+        return False
 
     def array(self, tensor: onnx.TensorProto) -> NDArray[Any]:
         """Return the values of a stored tensor; external data is memory-mapped."""

@@ -10,13 +10,15 @@ from typing import TypeAlias
 import numpy as np
 import onnx
 from numpy.typing import NDArray
-from onnx import TensorProto, defs, helper, numpy_helper, shape_inference
+from onnx import TensorProto, checker, defs, helper, numpy_helper, shape_inference
 
 from onnxprune.model import Model, constant_value
+from onnxprune.standin import stand_in
 
 Shape: TypeAlias = "tuple[int | str | None, ...]"
 """Per axis: a number, the name of a symbolic dimension, or None."""
 
+NOT_INFERRED = (defs.SchemaError, shape_inference.InferenceError, checker.ValidationError)
 SMALL = 4096
 """Constants of at most this many elements stay in the skeleton: they may hold shapes."""
 
@@ -67,6 +69,7 @@ class Known:
 
 def infer_outputs(node: onnx.NodeProto, opsets: Mapping[str, int], inputs: Mapping[str, Known]) -> dict[str, Shape]:
     """Infer the outputs of one node from what is known of its inputs by now; empty where onnx cannot say."""
+    node = stand_in(node)
     try:
         schema = defs.get_schema(node.op_type, opsets[node.domain], node.domain)
         types = {name: helper.make_tensor_type_proto(known.elem_type, known.shape) for name, known in inputs.items()}
@@ -77,7 +80,7 @@ def infer_outputs(node: onnx.NodeProto, opsets: Mapping[str, int], inputs: Mappi
         }
         imports = [helper.make_opsetid(domain, version) for domain, version in opsets.items()]
         outputs = shape_inference.infer_node_outputs(schema, node, types, data, opset_imports=imports)
-    except (defs.SchemaError, shape_inference.InferenceError, KeyError, RuntimeError, ValueError, TypeError):
+    except (*NOT_INFERRED, KeyError, RuntimeError, ValueError, TypeError):
         return {}
     shapes = {name: shape_of(onnx.ValueInfoProto(name=name, type=type_)) for name, type_ in outputs.items()}
     return {name: shape for name, shape in shapes.items() if shape is not None}
@@ -108,7 +111,7 @@ def _skeleton(model: Model, inputs: Mapping[str, tuple[int, ...]]) -> onnx.Model
             _add_constant(bare.graph, value, f"{node.output[0]} value")
             bare.graph.node.append(helper.make_node("Identity", [f"{node.output[0]} value"], [node.output[0]]))
         else:
-            bare.graph.node.append(node)
+            bare.graph.node.append(stand_in(node))
     for info in graph.output:
         bare.graph.output.append(helper.make_tensor_value_info(info.name, info.type.tensor_type.elem_type, None))
     return bare

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 import onnx
@@ -15,6 +15,7 @@ from onnxprune.rules import RULES, Site, UnknownError
 from onnxprune.settle import settle
 from onnxprune.shapes import Known, Shape, infer, infer_outputs
 from onnxprune.sizes import content_of, dense_values
+from onnxprune.standin import MICROSOFT
 
 MAX_CONTENT = 1024
 """Integer constants up to this many elements are followed as sizes."""
@@ -82,6 +83,8 @@ class Walk:
         for index, name in enumerate(node.output):
             if name:
                 self.tensors[f"{key.scope}{name}"] = site.outputs.get(index) or _unknown_output(site, index)
+                if domain == MICROSOFT:
+                    self.types.setdefault(f"{key.scope}{name}", self._real_type(key.scope, node.input))
 
     def _output_shapes(self, node: onnx.NodeProto, key: NodeKey, inputs: Sequence[Tensor | None]) -> list[Shape | None]:
         """Return the inferred shapes of the outputs, inferred again where tracing knows more of the inputs by now."""
@@ -100,6 +103,11 @@ class Walk:
     def _type(self, scope: str, name: str) -> int:
         keys = (f"{outer}{name}" for outer in enclosing_scopes(scope))
         return next((self.types[key] for key in keys if key in self.types), 0)
+
+    def _real_type(self, scope: str, names: Iterable[str]) -> int:
+        """Return the type of the first input that holds real numbers: that of the result of a fused operator."""
+        types = (self._type(scope, name) for name in names)
+        return next((elem for elem in types if elem and elem not in INTEGER | INDEX_TYPES), 0)
 
     def _apply_rule(self, site: Site, domain: str) -> None:
         rule = RULES.get((domain, site.node.op_type))

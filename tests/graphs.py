@@ -76,7 +76,9 @@ class Graph:
 
     # Nodes
 
-    def nodes_of(self, op_type: str, inputs: Sequence[str], count: int, domain: str = "", **attributes: Any) -> list[str]:
+    def nodes_of(
+        self, op_type: str, inputs: Sequence[str], count: int, domain: str = "", **attributes: Any
+    ) -> list[str]:
         """Add a node with `count` outputs and return their names."""
         names = [self._new(op_type.lower()) for _ in range(count)]
         self.nodes.append(helper.make_node(op_type, inputs, names, name=names[0], domain=domain, **attributes))

@@ -10,8 +10,8 @@ from onnx.reference import ReferenceEvaluator
 
 from onnxprune.apply import apply_masks
 from onnxprune.axes import Dim, Mask
-from onnxprune.model import Model
 from onnxprune.inputs import concrete_inputs
+from onnxprune.model import Model
 from onnxprune.tracing import Trace, trace
 from onnxprune.verify import random_feeds, verify
 from onnxprune.verify.compare import difference

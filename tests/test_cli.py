@@ -14,9 +14,9 @@ import pytest
 import typer
 from command import files, run, run_json
 from golden import check_golden
-from models import other_weights, plain, unprunable, values, write
 
 import onnxprune
+from models import other_weights, plain, unprunable, values, write
 from onnxprune.cli import app
 
 

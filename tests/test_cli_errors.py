@@ -9,8 +9,9 @@ import numpy as np
 import onnx
 import pytest
 from command import error_line, files, run, run_json, strict_json
-from models import edit, plain, unprunable, write
 from onnx import external_data_helper
+
+from models import edit, plain, unprunable, write
 
 
 @pytest.fixture

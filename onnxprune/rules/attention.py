@@ -15,8 +15,8 @@ from onnxprune.rules.elementwise import broadcast
 from onnxprune.rules.registry import rule
 from onnxprune.rules.site import Site, UnknownError, known_size
 from onnxprune.sizes import Size
+from onnxprune.standin import MICROSOFT
 
-MICROSOFT = "com.microsoft"
 POSITIONS = "positions of a sequence are not pruned"
 
 
@@ -159,8 +159,8 @@ def multi_head_attention(site: Site) -> None:
     heads = _heads(site, count, count, width, known_size(v[3]) if len(v) == 4 else known_size(v[2]) // count)
     for slot, of_head in enumerate((heads.width, heads.width, heads.value)):
         _tie_heads(site, slot, heads.query, of_head)
-    if len(v) == 4:
-        # onnxruntime refuses keys and values of different shapes where each has an axis of heads.
+    if len(v) == 4 or site.has(7):
+        # onnxruntime refuses keys and values of different widths where each has an axis of heads.
         site.unify(heads.width, heads.value)
     site.contracts(0, 2)
     if site.has(3):

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from onnxprune.axes import ONE, Expr, concat
-from onnxprune.rules.attention import MICROSOFT
 from onnxprune.rules.contraction import conv, gemm, multiply
 from onnxprune.rules.elementwise import broadcast, unary
 from onnxprune.rules.normalization import STATISTICS, layer_normalization
 from onnxprune.rules.registry import rule
 from onnxprune.rules.site import Site, UnknownError, known_size, position
+from onnxprune.standin import MICROSOFT
 
 rule("Gelu", "QuickGelu", domain=MICROSOFT)(unary)
 rule("SimplifiedLayerNormalization")(layer_normalization)

@@ -235,3 +235,29 @@ def test_group_query_attention(packed: bool) -> None:
         heads = attribute(pruned, "GroupQueryAttention", "num_heads")
         assert heads % attribute(pruned, "GroupQueryAttention", "kv_num_heads") == 0
         assert attribute(pruned, "GroupQueryAttention", "scale") is None
+
+
+@pytest.mark.parametrize("has_past", [False, True])
+def test_multi_head_attention_with_a_cache_ties_keys_and_values_if_there_is_a_past(has_past: bool) -> None:
+    g, value = graph(17), WIDTH if has_past else VALUE
+    past = [g.weight(BATCH, KV, 3, WIDTH), g.weight(BATCH, KV, 3, value)] if has_past else []
+    given = [*inputs(g, KV, KV, value=value), "", "", "", *past]
+    y, present_key, present_value = fused(g, "MultiHeadAttention", given, 3, num_heads=KV)
+    finish(g, y, KV * value)
+    finish(g, present_key, WIDTH)
+    finish(g, present_value, value)
+    prove(g.model(), [WIDTH] if has_past else [WIDTH, VALUE], check=False)
+
+
+def test_group_query_attention_with_a_cache_of_the_caller_leaves_the_repetitions() -> None:
+    g = graph(17)
+    x = g.input(1, 1, GIVEN)
+    given = [project(g, x, n) for n in (KV * REPEATS * 8, KV * 8, KV * 8)]
+    cache = [g.input(1, KV, POSITIONS, 8), g.input(1, KV, POSITIONS, 8)]
+    lengths, total = g.store([POSITIONS], np.int32), g.store([POSITIONS + 1], np.int32)
+    counts = {"num_heads": KV * REPEATS, "kv_num_heads": KV}
+    y, key, value = fused(g, "GroupQueryAttention", [*given, *cache, lengths, total], 3, **counts)
+    finish(g, y, KV * REPEATS * 8)
+    g.output(key, value)
+    for pruned in prove(g.model(), [REPEATS], check=False):
+        assert attribute(pruned, "GroupQueryAttention", "num_heads") == KV

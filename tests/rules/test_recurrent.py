@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import onnx
 import pytest
 from graphs import Graph
 from proof import prove, prove_by_reference, traced
@@ -181,3 +182,25 @@ def _size(axis) -> int:
     from onnxprune.axes import size
 
     return size(axis) or 0
+
+
+def branch(g: Graph, x: str, name: str) -> onnx.GraphProto:
+    """A body that runs a layer over the captured `x` from a state of zeros that it makes itself."""
+    inner = Graph(seed=len(g.nodes))
+    inner._count = 100 * (1 + len(g.nodes))
+    state = inner.add("ConstantOfShape", inner.ints(1, BATCH, HIDDEN))
+    y = layer(inner, "GRU", x, h=state)[0]
+    out = inner.add("MatMul", y, inner.weight(HIDDEN, 2))
+    info = onnx.helper.make_tensor_value_info(out, onnx.TensorProto.FLOAT, [STEPS, 1, BATCH, 2])
+    return onnx.helper.make_graph(inner.nodes, name, [], [info], initializer=inner.stored)
+
+
+def test_layers_in_the_branches_of_an_if() -> None:
+    g = Graph()
+    x, condition = sequence(g), g.store(True)
+    then = branch(g, x, "then")
+    otherwise = branch(g, g.add("Relu", x), "else")
+    g.output(g.add("If", condition, then_branch=then, else_branch=otherwise))
+    for pruned in prove(g.model(), [WIDTH, HIDDEN, HIDDEN]):
+        bodies = [attribute.g for node in pruned.graph.node for attribute in node.attribute if attribute.HasField("g")]
+        assert all("ConstantOfShape" not in {node.op_type for node in body.node} for body in bodies)

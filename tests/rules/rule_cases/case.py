@@ -33,9 +33,7 @@ class Case:
 CASES: dict[str, Case] = {}
 
 
-def add_case(
-    name: str, build: Callable[[Graph], None], dims: Sequence[int], opset: int = 17, frozen: str = ""
-) -> None:
+def add_case(name: str, build: Callable[[Graph], None], dims: Sequence[int], opset: int = 17, frozen: str = "") -> None:
     """Put one case into the table."""
     if name in CASES:
         raise ValueError(f"two cases are called {name}")

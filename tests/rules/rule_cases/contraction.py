@@ -6,6 +6,7 @@ from collections.abc import Callable
 from itertools import product
 
 from graphs import Graph
+
 from rule_cases.case import add_case, case
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 from graphs import Graph
 from onnx import TensorProto
+
 from rule_cases.case import add_case, case
 
 ACTIVATIONS = (

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from graphs import Graph
 from onnx import TensorProto, numpy_helper
+
 from rule_cases.case import case
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from graphs import Graph
+
 from rule_cases.case import case
 
 TO_THE_END = np.iinfo(np.int64).max

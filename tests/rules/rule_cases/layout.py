@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from graphs import Graph
+
 from rule_cases.case import case
 
 

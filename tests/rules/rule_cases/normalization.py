@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from graphs import Graph
+
 from rule_cases.case import add_case, case
 
 STATISTICS = "its statistics are taken over this axis"

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from graphs import Graph
+
 from rule_cases.case import add_case, case
 
 

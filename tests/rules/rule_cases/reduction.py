@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from graphs import Graph
 from onnx import TensorProto
+
 from rule_cases.case import add_case, case
 
 KINDS = "Mean Sum SumSquare Max Min Prod L1 L2 LogSum LogSumExp".split()

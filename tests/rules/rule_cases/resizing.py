@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from graphs import Graph
+
 from rule_cases.case import case
 
 SCALES = [1.0, 1.0, 2.0, 2.0]
