@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, defs, helper, numpy_helper, shape_inference
 
 from onnxprune.model import Model, constant_value
+from onnxprune.standins import stand_ins
 
 Shape: TypeAlias = "tuple[int | str | None, ...]"
 """Per axis: a number, the name of a symbolic dimension, or None."""
@@ -108,7 +109,7 @@ def _skeleton(model: Model, inputs: Mapping[str, tuple[int, ...]]) -> onnx.Model
             _add_constant(bare.graph, value, f"{node.output[0]} value")
             bare.graph.node.append(helper.make_node("Identity", [f"{node.output[0]} value"], [node.output[0]]))
         else:
-            bare.graph.node.append(node)
+            bare.graph.node.extend(stand_ins(node))
     for info in graph.output:
         bare.graph.output.append(helper.make_tensor_value_info(info.name, info.type.tensor_type.elem_type, None))
     return bare

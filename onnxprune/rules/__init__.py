@@ -15,6 +15,8 @@ from onnxprune.rules import (
     layout,
     normalization,
     pooling,
+    quantized,
+    quantized_elementwise,
     reduction,
     resizing,
 )
@@ -34,6 +36,8 @@ __all__ = [
     "layout",
     "normalization",
     "pooling",
+    "quantized",
+    "quantized_elementwise",
     "reduction",
     "resizing",
     "rule",

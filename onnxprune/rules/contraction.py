@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from onnxprune.axes import ONE, Expr, product
 from onnxprune.rules.elementwise import broadcast
 from onnxprune.rules.registry import rule
@@ -11,16 +13,34 @@ from onnxprune.sizes import Size
 SPATIAL = "spatial positions cannot be pruned"
 
 
+@dataclass(frozen=True)
+class Operands:
+    """Which inputs of a node are multiplied, which is added, and which holds the zero point of the first."""
+
+    left: int = 0
+    right: int = 1
+    added: int | None = 2
+    zero: int | None = None
+
+
+PLAIN = Operands()
+
+
 @rule("Conv")
 def conv(site: Site) -> None:
     """W is [G*O, I, k..], X is [N, G*I, d..], Y is [N, G*O, d..]; only I is summed over."""
-    x, w = site.axes(0), site.axes(1)
+    convolve(site, PLAIN)
+
+
+def convolve(site: Site, operands: Operands) -> None:
+    """Relate the axes of a convolution whose operands are at the given inputs."""
+    x, w = site.axes(operands.left), site.axes(operands.right)
     group = site.attribute("group", 1)
     groups, inner, outer = _grouped(site, group, known_size(w[1]), known_size(w[0]) // group)
     site.unify(w[1], inner)
     site.unify(w[0], product(groups, outer))
     site.unify(x[1], product(groups, inner))
-    _finish_conv(site, product(groups, outer), inner)
+    _finish_conv(site, operands, product(groups, outer), inner)
 
 
 @rule("ConvTranspose")
@@ -32,20 +52,20 @@ def conv_transpose(site: Site) -> None:
     site.unify(w[0], product(groups, inner))
     site.unify(w[1], outer)
     site.unify(x[1], product(groups, inner))
-    _finish_conv(site, product(groups, outer), inner)
+    _finish_conv(site, PLAIN, product(groups, outer), inner)
 
 
 def _grouped(site: Site, group: int, inner: int, outer: int) -> tuple[Expr, Expr, Expr]:
     return site.dim(group), site.dim(inner), site.dim(outer)
 
 
-def _finish_conv(site: Site, channels: Expr, inner: Expr) -> None:
-    x, w = site.axes(0), site.axes(1)
+def _finish_conv(site: Site, operands: Operands, channels: Expr, inner: Expr) -> None:
+    x, w = site.axes(operands.left), site.axes(operands.right)
     site.freeze((*x[2:], *w[2:]), SPATIAL)
-    if site.has(2):
-        site.unify(site.axes(2)[0], channels)
+    if operands.added is not None and site.has(operands.added):
+        site.unify(site.axes(operands.added)[0], channels)
     if known_size(inner) > 1:
-        site.contracts(0, 1)
+        site.contracts(operands.left, 1, operands.zero)
     group = site.attribute("group", 1)
     if group > 1:
         groups, _ = _factor(site, channels, group)
@@ -58,7 +78,7 @@ def _finish_conv(site: Site, channels: Expr, inner: Expr) -> None:
     )
     site.out([x[0], channels, *spatial])
     # A transposed convolution multiplies once per *input* position.
-    positions = site.axes(0)[2:] if site.node.op_type == "ConvTranspose" else spatial
+    positions = x[2:] if site.node.op_type == "ConvTranspose" else spatial
     site.work(x[0], channels, inner, *positions, *w[2:])
 
 
@@ -71,28 +91,38 @@ def _factor(site: Site, channels: Expr, group: int) -> tuple[Expr, Expr]:
 @rule("Gemm")
 def gemm(site: Site) -> None:
     """Y[m, n] = A[m, k] B[k, n] + C, each of A and B possibly transposed."""
-    a, b = site.axes(0), site.axes(1)
+    affine(site, PLAIN)
+
+
+def affine(site: Site, operands: Operands) -> None:
+    """Relate the axes of a Gemm whose operands are at the given inputs."""
+    a, b = site.axes(operands.left), site.axes(operands.right)
     k_of_a, k_of_b = (0 if site.attribute("transA", 0) else 1), (1 if site.attribute("transB", 0) else 0)
     rows, columns = a[1 - k_of_a], b[1 - k_of_b]
     site.unify(a[k_of_a], b[k_of_b])
-    site.contracts(0, k_of_a)
+    site.contracts(operands.left, k_of_a, operands.zero)
     out: list[Expr] = [rows, columns]
-    if site.has(2):
-        out = broadcast(site, [(rows, columns), site.axes(2)])
+    if operands.added is not None and site.has(operands.added):
+        out = broadcast(site, [(rows, columns), site.axes(operands.added)])
     site.out(out)
-    site.work(rows, columns, site.axes(0)[k_of_a])
+    site.work(rows, columns, site.axes(operands.left)[k_of_a])
 
 
 @rule("MatMul")
 def matmul(site: Site) -> None:
     """As numpy.matmul: the last axis of A against the second last of B; leading axes broadcast."""
-    a, b = site.axes(0), site.axes(1)
+    multiply(site, PLAIN)
+
+
+def multiply(site: Site, operands: Operands) -> None:
+    """Relate the axes of a matrix product whose operands are at the given inputs."""
+    a, b = site.axes(operands.left), site.axes(operands.right)
     if not a or not b:
         raise UnknownError("a scalar cannot be multiplied as a matrix")
     k_of_b = max(len(b) - 2, 0)
     site.unify(a[-1], b[k_of_b])
-    site.contracts(0, len(a) - 1)
+    site.contracts(operands.left, len(a) - 1, operands.zero)
     batch = broadcast(site, [a[:-2], b[:-2]])
     rows, columns = list(a[-2:-1]), list(b[k_of_b + 1 :])
     site.out([*batch, *rows, *columns])
-    site.work(*(axis for axis in (*batch, *rows, *columns) if axis != ONE), site.axes(0)[-1])
+    site.work(*(axis for axis in (*batch, *rows, *columns) if axis != ONE), site.axes(operands.left)[-1])
