@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from onnx import numpy_helper
 
 from onnxprune.axes import Dim, Mask, free_dims, keep
 from onnxprune.errors import ModelError, VerificationError
 from onnxprune.model import ConstantKey, Model
+from onnxprune.tensors import to_tensor
 from onnxprune.tracing import Trace
 from onnxprune.verify.compare import Difference, difference
 from onnxprune.verify.precision import as_float32, is_half
@@ -162,7 +162,5 @@ def _damaged(model: Model, key: ConstantKey) -> Model:
     tensor = damaged.constants[key]
     values = damaged.array(tensor)
     axis = next(axis for axis, length in enumerate(values.shape) if length > 1)
-    rolled = numpy_helper.from_array(np.ascontiguousarray(np.roll(values, 1, axis)), tensor.name)
-    rolled.data_type = tensor.data_type
-    tensor.CopyFrom(rolled)
+    tensor.CopyFrom(to_tensor(np.roll(values, 1, axis), tensor.data_type, tensor.name))
     return damaged
