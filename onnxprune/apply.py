@@ -17,6 +17,7 @@ from onnxprune.cost import Counts
 from onnxprune.model import ConstantKey, Model, NodeKey, enclosing_scopes
 from onnxprune.record import Slot, Use
 from onnxprune.sizes import Size
+from onnxprune.tensors import to_tensor
 from onnxprune.tracing import Trace, display_name
 
 DEFAULT_EPSILON = 1e-5
@@ -160,8 +161,7 @@ class _Editor:
             made.CopyFrom(tensor)
         else:
             values = self._sliced(key, variant, name)
-            made = numpy_helper.from_array(values)
-            made.data_type = tensor.data_type
+            made = to_tensor(values, tensor.data_type)
             made.doc_string = tensor.doc_string
         made.name = name
         return made

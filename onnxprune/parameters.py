@@ -5,18 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
-from onnx import TensorProto
-
 from onnxprune.model import ConstantKey, Model
 from onnxprune.record import Use
+from onnxprune.scales import Scales
+from onnxprune.tensors import REAL
 from onnxprune.tracing import Trace
 
-REAL = {
-    TensorProto.FLOAT,
-    TensorProto.FLOAT16,
-    TensorProto.BFLOAT16,
-    TensorProto.DOUBLE,
-}
 NOT_PARAMETERS = frozenset(
     "Clip Constant ConstantOfShape Equal Expand Greater GreaterOrEqual Less LessOrEqual NonMaxSuppression OneHot Pad "
     "Pow Range Resize Tile TopK Trilu Upsample Where".split()
@@ -29,8 +23,9 @@ ELEMENTWISE = frozenset("Add Sub Mul Div Sum".split())
 def parameter_uses(trace: Trace) -> Iterator[Use]:
     """Yield the uses of constants that are parameters, in node order."""
     verdicts: dict[ConstantKey, bool] = {}
+    scales = Scales(trace)
     for use in trace.uses:
-        if _is_setting(trace.model, use):
+        if _is_setting(trace.model, scales, use):
             continue
         if use.constant not in verdicts:
             verdicts[use.constant] = not _is_table(trace.model, use)
@@ -38,9 +33,11 @@ def parameter_uses(trace: Trace) -> Iterator[Use]:
             yield use
 
 
-def _is_setting(model: Model, use: Use) -> bool:
+def _is_setting(model: Model, scales: Scales, use: Use) -> bool:
     tensor = model.constants[use.constant]
-    if tensor.data_type not in REAL or math.prod(tensor.dims) < 2 or use.slot[0].index < 0:
+    if math.prod(tensor.dims) < 2 or use.slot[0].index < 0 or scales.are_at(use.slot):
+        return True
+    if tensor.data_type not in REAL and not scales.is_quantized(use):
         return True
     return model.node(use.slot[0]).op_type in NOT_PARAMETERS
 

@@ -37,11 +37,15 @@ class Use:
 
 @dataclass(frozen=True)
 class Contraction:
-    """An axis of an input that its node sums over: where a mask must act before the node."""
+    """An axis of an input that its node sums over: where a mask must act before the node.
+
+    What is masked counts as zero, which is the number at input `zero` of the node where there is one.
+    """
 
     slot: Slot
     axis: int
     expr: Expr
+    zero: int | None = None
 
 
 @dataclass(frozen=True)
@@ -125,6 +129,23 @@ class Norm:
     scale: int
 
 
+@dataclass(frozen=True)
+class Quantized:
+    """An input that holds quantized numbers: a real number is (number - zero) times the product of the scales.
+
+    `scales` and `zero` are inputs of the same node, with one number for all or one per position of `axis`. With
+    `block` above 1 they have the rank of the input, and each holds for that many consecutive positions of `axis`.
+    `bits` says how many bits of a byte a number takes where a byte packs several (0: it does not).
+    """
+
+    slot: Slot
+    scales: tuple[int, ...]
+    zero: int | None
+    axis: int | None
+    block: int
+    bits: int = 0
+
+
 @dataclass
 class Record:
     """Everything that rules noted while the graph was walked.
@@ -143,6 +164,7 @@ class Record:
     drops: list[InputDrop] = field(default_factory=list)
     means: list[Mean] = field(default_factory=list)
     norms: list[Norm] = field(default_factory=list)
+    quantized: list[Quantized] = field(default_factory=list)
 
     def mark(self) -> dict[str, int]:
         """Return how long every list is by now."""

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, checker, defs, helper, numpy_helper, shape_inference
 
 from onnxprune.model import Model, constant_value
-from onnxprune.standin import stand_in
+from onnxprune.standins import stand_ins
 
 Shape: TypeAlias = "tuple[int | str | None, ...]"
 """Per axis: a number, the name of a symbolic dimension, or None."""
@@ -69,7 +69,10 @@ class Known:
 
 def infer_outputs(node: onnx.NodeProto, opsets: Mapping[str, int], inputs: Mapping[str, Known]) -> dict[str, Shape]:
     """Infer the outputs of one node from what is known of its inputs by now; empty where onnx cannot say."""
-    node = stand_in(node)
+    replaced = stand_ins(node)
+    if len(replaced) > 1:
+        return {}
+    node = replaced[0]
     try:
         schema = defs.get_schema(node.op_type, opsets[node.domain], node.domain)
         types = {name: helper.make_tensor_type_proto(known.elem_type, known.shape) for name, known in inputs.items()}
@@ -111,7 +114,7 @@ def _skeleton(model: Model, inputs: Mapping[str, tuple[int, ...]]) -> onnx.Model
             _add_constant(bare.graph, value, f"{node.output[0]} value")
             bare.graph.node.append(helper.make_node("Identity", [f"{node.output[0]} value"], [node.output[0]]))
         else:
-            bare.graph.node.append(stand_in(node))
+            bare.graph.node.extend(stand_ins(node))
     for info in graph.output:
         bare.graph.output.append(helper.make_tensor_value_info(info.name, info.type.tensor_type.elem_type, None))
     return bare

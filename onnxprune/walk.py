@@ -15,7 +15,7 @@ from onnxprune.rules import RULES, Site, UnknownError
 from onnxprune.settle import settle
 from onnxprune.shapes import Known, Shape, infer, infer_outputs
 from onnxprune.sizes import content_of, dense_values
-from onnxprune.standin import MICROSOFT
+from onnxprune.standins import MICROSOFT
 
 MAX_CONTENT = 1024
 """Integer constants up to this many elements are followed as sizes."""

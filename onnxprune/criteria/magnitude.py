@@ -17,6 +17,7 @@ from onnxprune.axes import Dim, free_dims, spread
 from onnxprune.criteria.registry import Saliency, criterion
 from onnxprune.parameters import parameter_uses
 from onnxprune.record import Use
+from onnxprune.scales import Scales
 from onnxprune.tracing import Trace
 
 Along = Callable[[NDArray[Any], int], NDArray[Any]]
@@ -43,8 +44,9 @@ def normalized(saliency: Saliency) -> Saliency:
 
 def _totals(trace: Trace, along: Along) -> dict[Dim, NDArray[Any]]:
     totals: dict[Dim, NDArray[Any]] = {}
+    scales = Scales(trace)
     for use in _scored_uses(trace):
-        weights = trace.model.array(trace.model.constants[use.constant])
+        weights = scales.real_values(use)
         for axis, expr in enumerate(use.axes):
             if free_dims(expr):
                 for dim, values in spread(expr, along(weights, axis)).items():

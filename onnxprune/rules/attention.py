@@ -15,7 +15,7 @@ from onnxprune.rules.elementwise import broadcast
 from onnxprune.rules.registry import rule
 from onnxprune.rules.site import Site, UnknownError, known_size
 from onnxprune.sizes import Size
-from onnxprune.standin import MICROSOFT
+from onnxprune.standins import MICROSOFT
 
 POSITIONS = "positions of a sequence are not pruned"
 

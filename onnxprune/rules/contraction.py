@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from onnxprune.axes import ONE, Expr, product
 from onnxprune.rules.elementwise import broadcast
@@ -13,16 +14,34 @@ from onnxprune.sizes import Size
 SPATIAL = "spatial positions cannot be pruned"
 
 
+@dataclass(frozen=True)
+class Operands:
+    """Which inputs of a node are multiplied, which is added, and which holds the zero point of the first."""
+
+    left: int = 0
+    right: int = 1
+    added: int | None = 2
+    zero: int | None = None
+
+
+PLAIN = Operands()
+
+
 @rule("Conv")
 def conv(site: Site) -> None:
     """W is [G*O, I, k..], X is [N, G*I, d..], Y is [N, G*O, d..]; only I is summed over."""
-    x, w = site.axes(0), site.axes(1)
+    convolve(site, PLAIN)
+
+
+def convolve(site: Site, operands: Operands) -> None:
+    """Relate the axes of a convolution whose operands are at the given inputs."""
+    x, w = site.axes(operands.left), site.axes(operands.right)
     group = site.attribute("group", 1)
     groups, inner, outer = _grouped(site, group, known_size(w[1]), known_size(w[0]) // group)
     site.unify(w[1], inner)
     site.unify(w[0], product(groups, outer))
     site.unify(x[1], product(groups, inner))
-    _finish_conv(site, product(groups, outer), inner)
+    _finish_conv(site, operands, product(groups, outer), inner)
 
 
 @rule("ConvTranspose")
@@ -34,20 +53,20 @@ def conv_transpose(site: Site) -> None:
     site.unify(w[0], product(groups, inner))
     site.unify(w[1], outer)
     site.unify(x[1], product(groups, inner))
-    _finish_conv(site, product(groups, outer), inner)
+    _finish_conv(site, PLAIN, product(groups, outer), inner)
 
 
 def _grouped(site: Site, group: int, inner: int, outer: int) -> tuple[Expr, Expr, Expr]:
     return site.dim(group), site.dim(inner), site.dim(outer)
 
 
-def _finish_conv(site: Site, channels: Expr, inner: Expr) -> None:
-    x, w = site.axes(0), site.axes(1)
+def _finish_conv(site: Site, operands: Operands, channels: Expr, inner: Expr) -> None:
+    x, w = site.axes(operands.left), site.axes(operands.right)
     site.freeze((*x[2:], *w[2:]), SPATIAL)
-    if site.has(2):
-        site.unify(site.axes(2)[0], channels)
+    if operands.added is not None and site.has(operands.added):
+        site.unify(site.axes(operands.added)[0], channels)
     if known_size(inner) > 1:
-        site.contracts(0, 1)
+        site.contracts(operands.left, 1, operands.zero)
     group = site.attribute("group", 1)
     if group > 1:
         groups, _ = _factor(site, channels, group)
@@ -60,7 +79,7 @@ def _finish_conv(site: Site, channels: Expr, inner: Expr) -> None:
     )
     site.out([x[0], channels, *spatial])
     # A transposed convolution multiplies once per *input* position.
-    positions = site.axes(0)[2:] if site.node.op_type == "ConvTranspose" else spatial
+    positions = x[2:] if site.node.op_type == "ConvTranspose" else spatial
     site.work(x[0], channels, inner, *positions, *w[2:])
 
 
@@ -73,32 +92,42 @@ def _factor(site: Site, channels: Expr, group: int) -> tuple[Expr, Expr]:
 @rule("Gemm")
 def gemm(site: Site) -> None:
     """Y[m, n] = A[m, k] B[k, n] + C, each of A and B possibly transposed."""
-    a, b = site.axes(0), site.axes(1)
+    affine(site, PLAIN)
+
+
+def affine(site: Site, operands: Operands) -> None:
+    """Relate the axes of a Gemm whose operands are at the given inputs."""
+    a, b = site.axes(operands.left), site.axes(operands.right)
     k_of_a, k_of_b = (0 if site.attribute("transA", 0) else 1), (1 if site.attribute("transB", 0) else 0)
     rows, columns = a[1 - k_of_a], b[1 - k_of_b]
     site.unify(a[k_of_a], b[k_of_b])
-    site.contracts(0, k_of_a)
+    site.contracts(operands.left, k_of_a, operands.zero)
     out: list[Expr] = [rows, columns]
-    if site.has(2):
-        out = broadcast(site, [(rows, columns), site.axes(2)])
+    if operands.added is not None and site.has(operands.added):
+        out = broadcast(site, [(rows, columns), site.axes(operands.added)])
     site.out(out)
-    site.work(rows, columns, site.axes(0)[k_of_a])
+    site.work(rows, columns, site.axes(operands.left)[k_of_a])
 
 
 @rule("MatMul")
 def matmul(site: Site) -> None:
     """As numpy.matmul: the last axis of A against the second last of B; leading axes broadcast."""
-    multiply(site, range(len(site.axes(0))), range(len(site.axes(1))))
+    multiply(site, PLAIN)
 
 
-def multiply(site: Site, order_a: Sequence[int], order_b: Sequence[int]) -> None:
-    """Relate the axes of a matrix product whose operands are read with their axes in the given order."""
-    if not order_a or not order_b:
+def multiply(
+    site: Site, operands: Operands, order_a: Sequence[int] | None = None, order_b: Sequence[int] | None = None
+) -> None:
+    """Relate the axes of a matrix product whose operands are at the given inputs, read in the given order of axes."""
+    x, w = site.axes(operands.left), site.axes(operands.right)
+    if not x or not w:
         raise UnknownError("a scalar cannot be multiplied as a matrix")
+    order_a, order_b = order_a or range(len(x)), order_b or range(len(w))
     k_of_b = max(len(order_b) - 2, 0)
-    site.unify(site.axes(0)[order_a[-1]], site.axes(1)[order_b[k_of_b]])
-    site.contracts(0, order_a[-1])
-    a, b = [site.axes(0)[axis] for axis in order_a], [site.axes(1)[axis] for axis in order_b]
+    site.unify(x[order_a[-1]], w[order_b[k_of_b]])
+    site.contracts(operands.left, order_a[-1], operands.zero)
+    a = [site.axes(operands.left)[axis] for axis in order_a]
+    b = [site.axes(operands.right)[axis] for axis in order_b]
     batch = broadcast(site, [a[:-2], b[:-2]])
     rows, columns = a[-2:-1], b[k_of_b + 1 :]
     site.out([*batch, *rows, *columns])

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from onnxprune.axes import ONE, Expr, concat
-from onnxprune.rules.contraction import conv, gemm, multiply
+from onnxprune.rules.contraction import PLAIN, conv, gemm, multiply
 from onnxprune.rules.elementwise import broadcast, unary
 from onnxprune.rules.normalization import STATISTICS, layer_normalization
 from onnxprune.rules.registry import rule
 from onnxprune.rules.site import Site, UnknownError, known_size, position
-from onnxprune.standin import MICROSOFT
+from onnxprune.standins import MICROSOFT
 
 rule("Gelu", "QuickGelu", domain=MICROSOFT)(unary)
 rule("SimplifiedLayerNormalization")(layer_normalization)
@@ -30,7 +30,7 @@ def fused_conv(site: Site) -> None:
 def fused_matmul(site: Site) -> None:
     """A matrix product; `transBatch` moves the first axis in front of the last, then `trans` swaps the last two."""
     a, b = (_order(site, slot, "AB"[slot]) for slot in (0, 1))
-    multiply(site, a, b)
+    multiply(site, PLAIN, a, b)
 
 
 def _order(site: Site, slot: int, name: str) -> list[int]:

@@ -12,15 +12,22 @@ from onnxprune.rules.site import Site
 def pool(site: Site) -> None:
     """X [N, C, d..] -> Y [N, C, d'..]; MaxPool's second output numbers positions across channels."""
     x = site.axes(0)
-    site.freeze(x[2:], SPATIAL)
     if len(site.node.output) > 1 and site.node.output[1]:
         site.freeze(x, "the indices that it returns count positions across channels")
         site.out(site.fixed(SPATIAL, 1), 1)
-    spatial: list[Expr]
-    if site.node.op_type.startswith("Global"):
-        spatial = [ONE] * (len(x) - 2)
-    elif site.shape() is not None:
-        spatial = site.fixed(SPATIAL)[2:]
-    else:
-        spatial = [site.fixed_axis(None, 0, place, SPATIAL) for place in range(2, len(x))]
-    site.out([*site.axes(0)[:2], *spatial])
+    site.out(pooled(site, channel=1, everywhere=site.node.op_type.startswith("Global")))
+
+
+def pooled(site: Site, channel: int, everywhere: bool) -> list[Expr]:
+    """Return the axes of input 0 after pooling all but the batch and the axis `channel`, which are kept."""
+    x = site.axes(0)
+    places = [place for place in range(1, len(x)) if place != channel % len(x)]
+    site.freeze([x[place] for place in places], SPATIAL)
+    inferred = site.fixed(SPATIAL) if site.shape() is not None and not everywhere else None
+    out = list(site.axes(0))
+    for place in places:
+        if everywhere:
+            out[place] = ONE
+        else:
+            out[place] = site.fixed_axis(None, 0, place, SPATIAL) if inferred is None else inferred[place]
+    return out

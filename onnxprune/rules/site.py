@@ -20,6 +20,7 @@ from onnxprune.record import (
     InputFollow,
     Mean,
     Norm,
+    Quantized,
     Record,
     Tensor,
     Work,
@@ -174,10 +175,22 @@ class Site:
             return ONE if length == 1 else Fixed(length, f"{self.label}: {why}")
         return Fixed(None, f"{self.label}: {why}", length or f"{self.node.output[index]}[{place}]")
 
-    def contracts(self, slot: int, axis: int) -> None:
-        """Note that the node sums over an axis of an input."""
+    def contracts(self, slot: int, axis: int, zero: int | None = None) -> None:
+        """Note that the node sums over an axis of an input; input `zero` holds what a removed position counts as."""
         expr = self.axes(slot)[axis]
-        self._record.contractions.append(Contraction((self.key, slot), axis, expr))
+        self._record.contractions.append(Contraction((self.key, slot), axis, expr, zero))
+
+    def quantized(
+        self,
+        slot: int,
+        scales: Sequence[int],
+        zero: int | None = None,
+        axis: int | None = None,
+        block: int = 1,
+        bits: int = 0,
+    ) -> None:
+        """Note that an input holds quantized numbers, and where their scales and zero point are; see `Quantized`."""
+        self._record.quantized.append(Quantized((self.key, slot), tuple(scales), zero, axis, block, bits))
 
     def averages(self, axes: Sequence[Expr]) -> None:
         """Note that the node takes the mean over axes that may shrink."""

@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from onnx import numpy_helper
 
 from onnxprune.axes import Dim, Mask, free_dims, keep
 from onnxprune.errors import ModelError, VerificationError
 from onnxprune.model import ConstantKey, Model
+from onnxprune.tensors import to_tensor
 from onnxprune.tracing import Trace
 from onnxprune.verify.compare import Difference, difference
 from onnxprune.verify.precision import as_float32, is_half
@@ -174,7 +174,5 @@ def _damaged(model: Model, key: ConstantKey) -> Model:
     damaged = copy_model(model)
     tensor = damaged.constants[key]
     values = damaged.array(tensor)
-    rolled = numpy_helper.from_array(np.ascontiguousarray(_rolled(values)), tensor.name)
-    rolled.data_type = tensor.data_type
-    tensor.CopyFrom(rolled)
+    tensor.CopyFrom(to_tensor(_rolled(values), tensor.data_type, tensor.name))
     return damaged

@@ -1,17 +1,23 @@
-"""The masked twin: the dense model with a 0/1 Mul in front of every contraction over an axis that shrank."""
+"""The masked twin: the dense model with a 0/1 Mul in front of every contraction over an axis that shrank.
+
+Of quantized numbers, what is masked takes the value of the zero point instead.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import onnx
-from onnx import helper, numpy_helper
+from numpy.typing import NDArray
+from onnx import helper
 
 from onnxprune.axes import Dim, Expr, Mask, free_dims, keep, size
 from onnxprune.model import Model, NodeKey, enclosing_scopes
 from onnxprune.record import Contraction, Norm
+from onnxprune.tensors import REAL, to_tensor
 from onnxprune.tracing import Trace
 
 
@@ -56,7 +62,7 @@ class _Builder:
         self._after: dict[NodeKey, onnx.NodeProto] = {}
 
     def mask(self, contraction: Contraction) -> None:
-        """Put a Mul before one input of one node."""
+        """Put a mask before one input of one node."""
         key, slot = contraction.slot
         source = self.trace.model.node(key).input[slot]
         use, tensor = self.uses.get(contraction.slot), self.trace.tensor(key.scope, source)
@@ -73,13 +79,26 @@ class _Builder:
         key, slot = contraction.slot
         node = self.twin.node(key)
         name = f"onnxprune_mask_{key}_{slot}_{contraction.axis}"
-        mask = numpy_helper.from_array(values.astype(np.dtype(helper.tensor_dtype_to_np_dtype(elem_type))), name)
-        mask.data_type = elem_type
-        self.twin.proto.graph.initializer.append(mask)
-        multiply = helper.make_node("Mul", [node.input[slot], name], [f"{name}_out"], name=name)
-        self._before.setdefault(key, []).append(multiply)
+        if elem_type in REAL:
+            self._store(name, values, elem_type)
+            masking = helper.make_node("Mul", [node.input[slot], name], [f"{name}_out"], name=name)
+        else:
+            self._store(name, values, onnx.TensorProto.BOOL)
+            zero = self._zero_point(node, contraction.zero, name, elem_type)
+            masking = helper.make_node("Where", [name, node.input[slot], zero], [f"{name}_out"], name=name)
+        self._before.setdefault(key, []).append(masking)
         node.input[slot] = f"{name}_out"
         return f"{name}_out"
+
+    def _zero_point(self, node: onnx.NodeProto, slot: int | None, name: str, elem_type: int) -> str:
+        if slot is not None and slot < len(node.input) and node.input[slot]:
+            given: str = node.input[slot]
+            return given
+        self._store(f"{name}_zero", np.zeros((), np.int8), elem_type)
+        return f"{name}_zero"
+
+    def _store(self, name: str, values: NDArray[Any], elem_type: int) -> None:
+        self.twin.proto.graph.initializer.append(to_tensor(values, elem_type, name))
 
     def _type(self, scope: str, name: str) -> int:
         keys = (f"{outer}{name}" for outer in enclosing_scopes(scope))
@@ -89,12 +108,12 @@ class _Builder:
         """Take the statistics over the kept units alone, and put the result back at its places among zeros."""
         node = self.twin.node(norm.node)
         kept = np.flatnonzero(keep(norm.axis, self.masks))
-        dtype = helper.tensor_dtype_to_np_dtype(self._type(norm.node.scope, node.input[0]))
-        places = np.eye(size(norm.axis) or 0, dtype=dtype)[kept]
+        places = np.eye(size(norm.axis) or 0)[kept]
+        elem_type = self._type(norm.node.scope, node.input[0])
         name = f"onnxprune_norm_{norm.node}"
         constants = self.twin.proto.graph.initializer
-        constants.append(numpy_helper.from_array(kept, f"{name}_kept"))
-        constants.append(numpy_helper.from_array(places, f"{name}_places"))
+        constants.append(to_tensor(kept, onnx.TensorProto.INT64, f"{name}_kept"))
+        constants.append(to_tensor(places, elem_type, f"{name}_places"))
         for slot in range(len(node.input)):
             gather = helper.make_node("Gather", [node.input[slot], f"{name}_kept"], [f"{name}_{slot}"], axis=-1)
             self._before.setdefault(norm.node, []).append(gather)

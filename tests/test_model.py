@@ -1,0 +1,139 @@
+"""The view of a model: its graphs, nodes and constants, and external data that must be read safely."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, external_data_helper, helper, numpy_helper
+
+from models import Net, plain, values, write
+from onnxprune.errors import ModelError
+from onnxprune.model import Model, NodeKey
+
+
+def external(path: Path, **entries: Any) -> Path:
+    """Write a model whose first weight lies in `weights.bin`; `entries` override where it claims to be."""
+    proto = plain()
+    tensor = proto.graph.initializer[0]
+    (path.parent / "weights.bin").write_bytes(b"\0" * 64 + tensor.raw_data)
+    external_data_helper.set_external_data(tensor, "weights.bin", 64, len(tensor.raw_data))
+    tensor.ClearField("raw_data")
+    for entry in list(tensor.external_data):
+        if entry.key in entries:
+            entry.value = str(entries[entry.key])
+    return write(proto, path)
+
+
+def test_external_data_is_read_at_its_offset(tmp_path: Path) -> None:
+    model = Model.load(external(tmp_path / "net.onnx"))
+    tensor = model.proto.graph.initializer[0]
+    assert model.has_external_data() and not tensor.raw_data
+    np.testing.assert_array_equal(model.array(tensor), values(plain())["conv1.weight"])
+
+
+def test_external_data_is_mapped_and_not_read(tmp_path: Path) -> None:
+    model = Model.load(external(tmp_path / "net.onnx"))
+    assert isinstance(model.array(model.proto.graph.initializer[0]), np.memmap)
+
+
+@pytest.mark.parametrize("location", ["../weights.bin", "/etc/passwd", "sub/../../weights.bin", "", "."])
+def test_external_data_outside_the_folder_is_refused(location: str, tmp_path: Path) -> None:
+    (tmp_path / "models").mkdir()
+    path = external(tmp_path / "models" / "net.onnx", location=location)
+    (tmp_path / "weights.bin").write_bytes(b"\0" * 4000)
+    with pytest.raises(ModelError, match=r"conv1\.weight.*refused"):
+        Model.load(path)
+
+
+def test_a_link_out_of_the_folder_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "models").mkdir()
+    path = external(tmp_path / "models" / "net.onnx", location="link.bin")
+    (tmp_path / "models" / "link.bin").symlink_to("/etc/passwd")
+    with pytest.raises(ModelError, match="refused"):
+        Model.load(path)
+
+
+def test_external_data_in_a_folder_below_is_read(tmp_path: Path) -> None:
+    path = external(tmp_path / "net.onnx", location="below/weights.bin")
+    (tmp_path / "below").mkdir()
+    (tmp_path / "weights.bin").rename(tmp_path / "below" / "weights.bin")
+    model = Model.load(path)
+    assert model.array(model.proto.graph.initializer[0]).any()
+
+
+@pytest.mark.parametrize(
+    "entries",
+    [{"location": "absent.bin"}, {"offset": 128}, {"length": 10**9}, {"offset": -64}, {"offset": "x"}, {"length": -1}],
+    ids=str,
+)
+def test_external_data_that_is_not_there_is_an_error_that_names_the_tensor(
+    entries: dict[str, Any], tmp_path: Path
+) -> None:
+    with pytest.raises(ModelError, match=r"conv1\.weight"):
+        Model.load(external(tmp_path / "net.onnx", **entries))
+
+
+def test_external_data_of_another_length_than_the_shape_is_an_error(tmp_path: Path) -> None:
+    model = Model.load(external(tmp_path / "net.onnx", length=100))
+    with pytest.raises(ModelError, match=r"conv1\.weight"):
+        model.array(model.proto.graph.initializer[0])
+
+
+def test_constants_are_initializers_and_constant_nodes_by_the_name_their_users_know() -> None:
+    net = Net()
+    tensor = numpy_helper.from_array(np.arange(3.0), "inner name")
+    net.nodes = [
+        helper.make_node("Constant", [], ["tensor"], value=tensor),
+        helper.make_node("Constant", [], ["number"], value_int=7),
+        helper.make_node("Constant", [], ["numbers"], value_ints=[1, 2]),
+        helper.make_node("Constant", [], ["real"], value_float=0.5),
+        helper.make_node("Constant", [], ["reals"], value_floats=[0.5, 1.5]),
+        helper.make_node("Constant", [], ["text"], value_string="no number"),
+    ]
+    net.store("stored", np.ones(2, np.float32))
+    proto = helper.make_model(helper.make_graph(net.nodes, "g", [], [], net.stored))
+    model = Model(proto)
+    found = {name: model.array(value).tolist() for (scope, name), value in model.constants.items() if scope == ""}
+    assert found == {
+        "stored": [1, 1],
+        "tensor": [0, 1, 2],
+        "number": 7,
+        "numbers": [1, 2],
+        "real": 0.5,
+        "reals": [0.5, 1.5],
+    }
+
+
+def test_bodies_are_graphs_with_scopes_of_their_own() -> None:
+    weight = numpy_helper.from_array(np.ones(2, np.float32), "w")
+    out = helper.make_tensor_value_info("y", TensorProto.FLOAT, [2])
+    body = helper.make_graph([helper.make_node("Identity", ["w"], ["y"])], "body", [], [out], [weight])
+    node = helper.make_node("If", ["c"], ["z"], then_branch=body, else_branch=body)
+    model = Model(helper.make_model(helper.make_graph([node], "main", [], [])))
+    assert set(model.graphs) == {"", "0.then_branch/", "0.else_branch/"}
+    assert ("0.then_branch/", "w") in model.constants
+    assert model.node(NodeKey("0.else_branch/", 0)).op_type == "Identity"
+    assert str(NodeKey("0.else_branch/", 3)) == "0.else_branch/3"
+
+
+def test_the_default_domain_has_one_name() -> None:
+    proto = helper.make_model(
+        helper.make_graph([], "g", [], []),
+        opset_imports=[helper.make_opsetid("ai.onnx", 13), helper.make_opsetid("a", 2)],
+    )
+    assert Model(proto).opsets == {"": 13, "a": 2}
+
+
+def test_the_hash_is_that_of_the_file_or_of_the_bytes_of_the_proto(tmp_path: Path) -> None:
+    path = write(plain(), tmp_path / "net.onnx")
+    assert Model.load(path).sha256 == Model(onnx.load(path)).sha256
+    assert Model(plain(seed=1)).sha256 != Model(plain()).sha256
+
+
+def test_every_stored_tensor_is_yielded_once() -> None:
+    names = [tensor.name for tensor in Model(plain()).tensors()]
+    assert sorted(names) == sorted(values(plain())) and len(set(names)) == len(names)
