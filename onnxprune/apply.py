@@ -14,10 +14,13 @@ from onnx import numpy_helper
 
 from onnxprune.axes import Dim, Expr, Mask, free_dims, keep
 from onnxprune.cost import Counts
-from onnxprune.model import ConstantKey, Model, NodeKey
+from onnxprune.model import ConstantKey, Model, NodeKey, enclosing_scopes
 from onnxprune.record import Slot, Use
 from onnxprune.sizes import Size
 from onnxprune.tracing import Trace, display_name
+
+DEFAULT_EPSILON = 1e-5
+"""Of LayerNormalization and RMSNormalization."""
 
 
 @dataclass
@@ -27,6 +30,8 @@ class Changes:
     keep: dict[str, dict[str, list[int]]] = field(default_factory=dict)
     copies: dict[str, str] = field(default_factory=dict)
     sizes: list[dict[str, Any]] = field(default_factory=list)
+    recovered: list[str] = field(default_factory=list)
+    added: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -49,7 +54,10 @@ def apply_masks(trace: Trace, masks: Mapping[Dim, Mask]) -> tuple[Model, Changes
     editor.supply_inputs()
     editor.pin_attributes()
     editor.drop_inputs()
+    editor.correct_norms()
+    editor.correct_means()
     editor.rewrite_shapes()
+    editor.insert_nodes()
     return Model(editor.proto, trace.model.path), editor.changes
 
 
@@ -61,6 +69,7 @@ class _Editor:
         self.masks = {dim: mask for dim, mask in masks.items() if not mask.all()}
         self.counts: Counts = {dim: int(mask.sum()) for dim, mask in self.masks.items()}
         self.changes = Changes()
+        self.after: dict[NodeKey, onnx.NodeProto] = {}
         self.elements = self._new_elements()
         self.variants = self._variants()
         self.proto = _copy_without_weights(trace.model.proto)
@@ -290,6 +299,74 @@ class _Editor:
         wanted = size.resolve(self.trace.axes)
         return wanted.under(self.counts) != wanted.dense
 
+    def correct_norms(self) -> None:
+        """Let RMS norms over fewer units give what they gave when the removed units were zero.
+
+        With n units of which n' are kept, x / sqrt(sum(x^2) / n + eps) = f x / sqrt(sum(x^2) / n' + f^2 eps) with
+        f = sqrt(n / n'): the factor goes into the scale.
+        """
+        for norm in self.trace.record.norms:
+            if not norm.is_rms or not self._shrinks(norm.axis):
+                continue
+            node, size = self.model.node(norm.node), Size.along(norm.axis)
+            ratio = _known(size.dense) / _known(size.under(self.counts))
+            epsilon = next((a for a in node.attribute if a.name == "epsilon"), None)
+            if epsilon is None:
+                node.attribute.append(onnx.helper.make_attribute("epsilon", DEFAULT_EPSILON * ratio))
+            else:
+                epsilon.f *= ratio
+            if not self._scale_constant(norm.node, norm.scale, ratio**0.5):
+                self._scale_output(norm.node, ratio**0.5)
+
+    def correct_means(self) -> None:
+        """Let means over fewer units give what they gave when the removed units were zero: times kept / size."""
+        for mean in self.trace.record.means:
+            share = 1.0
+            for axis in mean.axes:
+                size = Size.along(axis)
+                share *= _known(size.under(self.counts)) / _known(size.dense)
+            if share != 1:
+                self._scale_output(mean.node, share)
+
+    def _scale_constant(self, key: NodeKey, slot: int, factor: float) -> bool:
+        """Multiply a constant that only one node reads; False where it is not such a constant."""
+        name = self.model.node(key).input[slot]
+        readers = sum(name in node.input for graph in self.model.graphs.values() for node in graph.node)
+        constants = Model(self.proto).constants
+        found = [scope for scope in enclosing_scopes(key.scope) if (scope, name) in constants]
+        if readers != 1 or not found:
+            return False
+        tensor = constants[found[0], name]
+        values = self.model.array(tensor)
+        scaled = numpy_helper.from_array((values * factor).astype(values.dtype), tensor.name)
+        scaled.doc_string = tensor.doc_string
+        tensor.CopyFrom(scaled)
+        self.changes.recovered.append(name)
+        return True
+
+    def _scale_output(self, key: NodeKey, factor: float) -> None:
+        """Put a Mul behind the first output of a node; in the order of nodes it comes right after it."""
+        node = self.model.node(key)
+        output = node.output[0]
+        elem_type = self.trace.types.get(f"{key.scope}{output}") or onnx.TensorProto.FLOAT
+        dtype = onnx.helper.tensor_dtype_to_np_dtype(elem_type)
+        name, inner = self._new_name(f"{output}_factor"), self._new_name(f"{output}_unscaled")
+        self.proto.graph.initializer.append(numpy_helper.from_array(np.array(factor, dtype), name))
+        node.output[0] = inner
+        self.after[key] = onnx.helper.make_node("Mul", [inner, name], [output], name=f"{name}_Mul")
+        self.changes.added.append(f"{name}_Mul")
+
+    def insert_nodes(self) -> None:
+        """Place the added nodes; bodies before the graphs that hold them, since placing copies the nodes."""
+        for scope in sorted({key.scope for key in self.after}, key=len, reverse=True):
+            graph = self.model.graphs[scope]
+            nodes = list(graph.node)
+            del graph.node[:]
+            for index, node in enumerate(nodes):
+                graph.node.append(node)
+                if (added := self.after.get(NodeKey(scope, index))) is not None:
+                    graph.node.append(added)
+
     def rewrite_shapes(self) -> None:
         """Bring the declared shapes of constants and intermediate tensors up to date."""
         constants = Model(self.proto).constants
@@ -324,6 +401,11 @@ def _remove_from(graph: onnx.GraphProto, unread: set[str]) -> list[str]:
     for tensor in [tensor for tensor in graph.initializer if tensor.name in unread]:
         graph.initializer.remove(tensor)
     return [name for node in unused for name in node.input]
+
+
+def _known(value: int | None) -> int:
+    assert value is not None
+    return value
 
 
 def _copy_without_weights(model: onnx.ModelProto) -> onnx.ModelProto:

@@ -88,6 +88,9 @@ def prune(
     best_effort: Annotated[
         bool, typer.Option("--best-effort", help="Take what can be had instead of failing.", rich_help_panel=WHAT)
     ] = False,
+    allow_norm: Annotated[
+        bool, typer.Option("--allow-norm", help="Also prune the width that norms are taken over.", rich_help_panel=WHAT)
+    ] = False,
     criterion: Annotated[
         str, typer.Option("--criterion", help="Importance: l1, l2 or random.", rich_help_panel=HOW)
     ] = "l2",
@@ -126,7 +129,7 @@ def prune(
 
         options = Options(
             amount, budget, criterion, scope, round_to, min_channels, max_layer_amount,
-            tuple(include or ()), tuple(exclude or ()), best_effort, seed,
+            tuple(include or ()), tuple(exclude or ()), best_effort, allow_norm, seed,
         )  # fmt: skip
         target = output or model.with_name(f"{model.stem}.pruned.onnx")
         if not dry_run and model.exists():

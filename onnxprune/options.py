@@ -26,6 +26,7 @@ class Options:
     include: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
     best_effort: bool = False
+    allow_norm: bool = False
     seed: int = 0
 
     def __post_init__(self) -> None:

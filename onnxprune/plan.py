@@ -52,7 +52,9 @@ class Plan:
             for dim, mask in masks.items()
         ]
         identity = {"file": path.name if path else None, "sha256": found.model.sha256}
-        return Plan(identity, request, dims, changes.keep, changes.copies, changes.sizes)
+        return Plan(
+            identity, request, dims, changes.keep, changes.copies, changes.sizes, changes.recovered, changes.added
+        )
 
     def save(self, path: str | Path, overwrite: bool = False) -> None:
         """Write the plan as JSON. Raises `OutputError`."""
@@ -92,7 +94,7 @@ class Plan:
 
     def apply(self, model: Model) -> tuple[Model, Trace, dict[Dim, Mask]]:
         """Return the pruned model, the trace of the dense one and the masks. Raises `PlanError` if it does not fit."""
-        found = trace(model)
+        found = trace(model, allow_norm=bool(self.request.get("allow_norm")))
         masks = self.masks(found)
         return apply_masks(found, masks)[0], found, masks
 

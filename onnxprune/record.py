@@ -103,6 +103,28 @@ class InputDrop:
     size: Size
 
 
+@dataclass(frozen=True)
+class Mean:
+    """A ReduceMean over `axes` that may shrink: its result has to be taken times kept / size to stay what it was."""
+
+    node: NodeKey
+    axes: tuple[Expr, ...]
+
+
+@dataclass(frozen=True)
+class Norm:
+    """A normalization over the last axis, which may shrink; input `scale` scales it.
+
+    LayerNormalization then takes its statistics over the kept units; for the root mean square (`is_rms`) there is
+    an exact correction, a factor in the scale and in epsilon.
+    """
+
+    node: NodeKey
+    axis: Expr
+    is_rms: bool
+    scale: int
+
+
 @dataclass
 class Record:
     """Everything that rules noted while the graph was walked.
@@ -119,6 +141,8 @@ class Record:
     inputs: list[InputFollow] = field(default_factory=list)
     pins: list[AttributePin] = field(default_factory=list)
     drops: list[InputDrop] = field(default_factory=list)
+    means: list[Mean] = field(default_factory=list)
+    norms: list[Norm] = field(default_factory=list)
 
     def mark(self) -> dict[str, int]:
         """Return how long every list is by now."""
@@ -135,6 +159,8 @@ class Record:
         self.uses = {slot: replace(use, axes=tuple(map(put, use.axes))) for slot, use in self.uses.items()}
         self.contractions = [replace(note, expr=put(note.expr)) for note in self.contractions]
         self.work = [replace(note, axes=tuple(map(put, note.axes))) for note in self.work]
+        self.means = [replace(note, axes=tuple(map(put, note.axes))) for note in self.means]
+        self.norms = [replace(note, axis=put(note.axis)) for note in self.norms]
         self.follows = [
             replace(note, wanted=note.wanted.resolve(axes), given=note.given and note.given.resolve(axes))
             for note in self.follows

@@ -14,6 +14,7 @@ from onnxprune.axes import Dim, Mask
 from onnxprune.cost import Cost, Counts
 from onnxprune.criteria import Saliency
 from onnxprune.errors import BudgetError
+from onnxprune.fixed_mathematics import fixed_mathematics
 from onnxprune.options import Options
 from onnxprune.tracing import Trace, display_name
 
@@ -112,8 +113,9 @@ def _floor(trace: Trace, dim: Dim, options: Options) -> int:
 
 
 def _protected(trace: Trace, options: Options) -> dict[Dim, str]:
-    """Return the dims that `--include` and `--exclude` keep from being pruned, with the reason."""
+    """Return the dims that must stay whole, with the reason: by `--include`, `--exclude`, or as fixed mathematics."""
     reasons: dict[Dim, str] = {}
+    suspected = fixed_mathematics(trace)
     for dim in trace.dims:
         names = _names(trace, dim)
         excluded = next((glob for glob in options.exclude if any(fnmatchcase(name, glob) for name in names)), None)
@@ -121,6 +123,8 @@ def _protected(trace: Trace, options: Options) -> dict[Dim, str]:
             reasons[dim] = f"--exclude {excluded}"
         elif options.include and not any(fnmatchcase(name, glob) for name in names for glob in options.include):
             reasons[dim] = "not named by --include"
+        elif dim in suspected and not options.include:
+            reasons[dim] = suspected[dim]
     return reasons
 
 
@@ -136,7 +140,7 @@ def _names(trace: Trace, dim: Dim) -> set[str]:
 def _explain(trace: Trace, cost: Cost, options: Options, reached: float, protected: Mapping[Dim, str]) -> str:
     stops = [f"{len(trace.dims)} prunable dims at their smallest widths"]
     if protected:
-        stops.append(f"{len(protected)} kept by --include/--exclude")
+        stops.append(f"{len(protected)} protected (--include, --exclude, fixed mathematics)")
     if options.max_layer_amount < 1 or options.min_channels > 1 or options.round_to > 1:
         stops.append("--max-layer-amount, --min-channels or --round-to")
     return (

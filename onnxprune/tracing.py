@@ -61,12 +61,13 @@ class Trace:
         return next((self.tensors[key] for key in keys if key in self.tensors), None)
 
 
-def trace(model: Model, inputs: Mapping[str, tuple[int, ...]] | None = None) -> Trace:
+def trace(model: Model, inputs: Mapping[str, tuple[int, ...]] | None = None, allow_norm: bool = False) -> Trace:
     """Walk the graph once, call each operator's rule, and return what follows for every axis.
 
-    `inputs` fixes the shapes of graph inputs, to see every size at that point.
+    `inputs` fixes the shapes of graph inputs, to see every size at that point. `allow_norm` lets axes shrink over
+    which statistics are taken (the residual width of a transformer).
     """
-    walk = Walk(model, inputs)
+    walk = Walk(model, inputs, allow_norm)
     walk.run()
     record, resolve = walk.record, walk.axes.resolve
     record.resolve(walk.axes)

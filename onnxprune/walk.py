@@ -28,8 +28,9 @@ INDEX_TYPES = {TensorProto.INT64, TensorProto.BOOL, TensorProto.STRING}
 class Walk:
     """The state of one walk over a model and the bodies of its control flow."""
 
-    def __init__(self, model: Model, inputs: Mapping[str, tuple[int, ...]] | None) -> None:
+    def __init__(self, model: Model, inputs: Mapping[str, tuple[int, ...]] | None, allow_norm: bool) -> None:
         self.model = model
+        self.allow_norm = allow_norm
         self.axes = Axes()
         self.record = Record()
         self.tensors: dict[str, Tensor] = {}
@@ -75,7 +76,9 @@ class Walk:
         domain = "" if node.domain in DEFAULT_DOMAIN else node.domain
         opset = self.model.opsets.get(domain, 1)
         shapes = self._output_shapes(node, key, inputs)
-        site = Site(node, key, opset, inputs, shapes, self.axes, self.record, self.model, self.trace_body)
+        site = Site(
+            node, key, opset, inputs, shapes, self.axes, self.record, self.model, self.trace_body, self.allow_norm
+        )
         self._apply_rule(site, domain)
         for index, name in enumerate(node.output):
             if name:

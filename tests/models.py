@@ -72,7 +72,9 @@ class Net:
         w = self.weight("fc.weight", CLASSES, self.channels[x])
         return self.node("Gemm", [pooled, w, self.weight("fc.bias", CLASSES)], "fc", CLASSES, transB=1)
 
-    def model(self, output: str, shape: Sequence[int | str] | None = None, ir: int = 8, opset: int = 17) -> onnx.ModelProto:
+    def model(
+        self, output: str, shape: Sequence[int | str] | None = None, ir: int = 8, opset: int = 17
+    ) -> onnx.ModelProto:
         """Finish the network; the output has `CLASSES` columns unless its shape is given."""
         y = helper.make_tensor_value_info(output, TensorProto.FLOAT, shape or [self.batch, CLASSES])
         graph = helper.make_graph(self.nodes, "net", [self.input], [y], self.stored)

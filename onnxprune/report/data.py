@@ -87,7 +87,17 @@ def report_of(trace: Trace, cost: Cost, selection: Selection, options: Options, 
         options=options.as_dict(),
     )
     report.warnings.extend(_warnings(report, check))
+    report.warnings.extend(_approximations(trace, selection.masks))
     return report
+
+
+def _approximations(trace: Trace, masks: Mapping[Dim, Mask]) -> Iterator[str]:
+    """Yield what is not exactly the masked dense model: norms that take their statistics over fewer units."""
+    shrunk = [
+        norm for norm in trace.record.norms if not norm.is_rms and any(dim in masks for dim in free_dims(norm.axis))
+    ]
+    if shrunk:
+        yield f"approximate (--allow-norm): {len(shrunk)} LayerNormalizations take their statistics over the kept units"
 
 
 def _warnings(report: Report, check: Verification | None) -> Iterator[str]:

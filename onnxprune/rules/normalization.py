@@ -7,6 +7,8 @@ from onnxprune.rules.site import Site, position
 
 STATISTICS = "its statistics are taken over this axis"
 
+ROOT_MEAN_SQUARE = ("RMSNormalization", "SimplifiedLayerNormalization")
+
 
 @rule("BatchNormalization")
 def batch_normalization(site: Site) -> None:
@@ -42,12 +44,23 @@ def group_normalization(site: Site) -> None:
 
 @rule("LayerNormalization", "RMSNormalization")
 def layer_normalization(site: Site) -> None:
-    """Statistics over the axes from `axis` on; scale and bias broadcast over the same axes."""
+    """Statistics over the axes from `axis` on; scale and bias broadcast over the same axes.
+
+    The axes are frozen unless norms may be pruned, and then only a single last axis may shrink.
+    """
     x = site.axes(0)
     first = position(site.attribute("axis", -1), len(x))
-    site.freeze(x[first:], STATISTICS)
-    for slot in range(1, site.input_count):
-        if site.has(slot):
+    parameters = [slot for slot in range(1, site.input_count) if site.has(slot)]
+    if site.allow_norm and first == len(x) - 1 and all(len(site.axes(slot)) == 1 for slot in parameters):
+        for slot in parameters:
+            site.unify(site.axes(slot)[0], x[-1])
+        is_rms = site.node.op_type in ROOT_MEAN_SQUARE
+        if is_rms:
+            site.contracts(0, first)
+        site.normalizes(site.axes(0)[-1], is_rms, scale=1)
+    else:
+        site.freeze(x[first:], STATISTICS)
+        for slot in parameters:
             site.freeze(site.axes(slot), STATISTICS)
     site.out(site.axes(0))
     for index in range(1, len(site.node.output)):

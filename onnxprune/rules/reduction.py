@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
-from onnxprune.axes import ONE
+from onnxprune.axes import ONE, free_dims
 from onnxprune.rules.registry import rule
 from onnxprune.rules.site import Site, position
+
+ZERO_IS_NEUTRAL = ("ReduceMean", "ReduceSum", "ReduceSumSquare", "ReduceL1", "ReduceL2")
+"""Reductions to which a unit that is zero contributes nothing."""
 
 
 @rule(
@@ -16,12 +19,24 @@ def reduce(site: Site) -> None:
     """The reduced axes are frozen; they vanish, or become 1 with `keepdims`."""
     x = site.axes(0)
     reduced = {position(axis, len(x)) for axis in _axes(site, len(x))}
-    site.freeze([x[axis] for axis in reduced], "it reduces over this axis")
+    if site.allow_norm and site.node.op_type in ZERO_IS_NEUTRAL:
+        _sum_over(site, sorted(reduced))
+    else:
+        site.freeze([x[axis] for axis in reduced], "it reduces over this axis")
     site.freeze_content(site.content(0), "its size is used as a value")
     if site.attribute("keepdims", 1):
         site.out([ONE if axis in reduced else site.axes(0)[axis] for axis in range(len(x))])
     else:
         site.out([expr for axis, expr in enumerate(site.axes(0)) if axis not in reduced])
+
+
+def _sum_over(site: Site, reduced: Sequence[int]) -> None:
+    """Removed units count as zero; only a mean has to be told that it is taken over fewer."""
+    free = [axis for axis in reduced if free_dims(site.axes(0)[axis])]
+    for axis in free:
+        site.contracts(0, axis)
+    if free and site.node.op_type == "ReduceMean":
+        site.averages([site.axes(0)[axis] for axis in free])
 
 
 def _axes(site: Site, rank: int) -> Iterable[int]:

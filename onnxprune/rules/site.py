@@ -18,6 +18,8 @@ from onnxprune.record import (
     Follow,
     InputDrop,
     InputFollow,
+    Mean,
+    Norm,
     Record,
     Tensor,
     Work,
@@ -46,6 +48,7 @@ class Site:
         record: Record,
         model: Model,
         trace_body: Callable[[NodeKey, str, Sequence[Tensor]], list[Tensor]],
+        allow_norm: bool = False,
     ) -> None:
         self.node = node
         self.key = key
@@ -53,6 +56,7 @@ class Site:
         self.outputs: dict[int, Tensor] = {}
         self.claimed: set[int] = set()
         self.followed: set[int] = set()
+        self.allow_norm = allow_norm
         self._inputs = inputs
         self._shapes = shapes
         self._axes = axes
@@ -174,6 +178,14 @@ class Site:
         """Note that the node sums over an axis of an input."""
         expr = self.axes(slot)[axis]
         self._record.contractions.append(Contraction((self.key, slot), axis, expr))
+
+    def averages(self, axes: Sequence[Expr]) -> None:
+        """Note that the node takes the mean over axes that may shrink."""
+        self._record.means.append(Mean(self.key, tuple(axes)))
+
+    def normalizes(self, axis: Expr, is_rms: bool, scale: int) -> None:
+        """Note that the node normalizes over its last axis, which may shrink; see `Norm`."""
+        self._record.norms.append(Norm(self.key, axis, is_rms, scale))
 
     def work(self, *axes: Expr) -> None:
         """Note the multiply-accumulates of the node: the product of the sizes of these axes."""

@@ -9,9 +9,9 @@ import numpy as np
 import onnx
 from onnx import helper, numpy_helper
 
-from onnxprune.axes import Dim, Expr, Mask, free_dims, keep
+from onnxprune.axes import Dim, Expr, Mask, free_dims, keep, size
 from onnxprune.model import Model, NodeKey, enclosing_scopes
-from onnxprune.record import Contraction
+from onnxprune.record import Contraction, Norm
 from onnxprune.tracing import Trace
 
 
@@ -31,6 +31,9 @@ def masked_twin(trace: Trace, masks: Mapping[Dim, Mask]) -> tuple[Model, list[Pr
     for contraction in trace.contractions:
         if any(dim in masks for dim in free_dims(contraction.expr)):
             builder.mask(contraction)
+    for norm in trace.record.norms:
+        if not norm.is_rms and any(dim in masks for dim in free_dims(norm.axis)):
+            builder.normalize_kept(norm)
     builder.insert()
     return Model(twin.proto, twin.path), builder.probes
 
@@ -50,6 +53,7 @@ class _Builder:
         self.probes: list[Probe] = []
         self.uses = {use.slot: use for use in trace.uses}
         self._before: dict[NodeKey, list[onnx.NodeProto]] = {}
+        self._after: dict[NodeKey, onnx.NodeProto] = {}
 
     def mask(self, contraction: Contraction) -> None:
         """Put a Mul before one input of one node."""
@@ -81,8 +85,26 @@ class _Builder:
         keys = (f"{outer}{name}" for outer in enclosing_scopes(scope))
         return next((self.trace.types[key] for key in keys if self.trace.types.get(key)), onnx.TensorProto.FLOAT)
 
+    def normalize_kept(self, norm: Norm) -> None:
+        """Take the statistics over the kept units alone, and put the result back at its places among zeros."""
+        node = self.twin.node(norm.node)
+        kept = np.flatnonzero(keep(norm.axis, self.masks))
+        dtype = helper.tensor_dtype_to_np_dtype(self._type(norm.node.scope, node.input[0]))
+        places = np.eye(size(norm.axis) or 0, dtype=dtype)[kept]
+        name = f"onnxprune_norm_{norm.node}"
+        constants = self.twin.proto.graph.initializer
+        constants.append(numpy_helper.from_array(kept, f"{name}_kept"))
+        constants.append(numpy_helper.from_array(places, f"{name}_places"))
+        for slot in range(len(node.input)):
+            gather = helper.make_node("Gather", [node.input[slot], f"{name}_kept"], [f"{name}_{slot}"], axis=-1)
+            self._before.setdefault(norm.node, []).append(gather)
+            node.input[slot] = f"{name}_{slot}"
+        scatter = helper.make_node("MatMul", [f"{name}_out", f"{name}_places"], [node.output[0]], name=name)
+        self._after[norm.node] = scatter
+        node.output[0] = f"{name}_out"
+
     def insert(self) -> None:
-        """Place the Muls in front of their nodes; bodies before the graphs that hold them."""
+        """Place the added nodes around theirs; bodies before the graphs that hold them."""
         for scope in sorted({key.scope for key in self._before}, key=len, reverse=True):
             graph = self.twin.graphs[scope]
             nodes = list(graph.node)
@@ -90,3 +112,5 @@ class _Builder:
             for index, node in enumerate(nodes):
                 graph.node.extend(self._before.get(NodeKey(scope, index), ()))
                 graph.node.append(node)
+                if (after := self._after.get(NodeKey(scope, index))) is not None:
+                    graph.node.append(after)

@@ -10,7 +10,7 @@ import onnx
 from onnxprune.apply import apply_masks
 from onnxprune.axes import Dim, Mask
 from onnxprune.model import Model
-from onnxprune.shapes import concrete_inputs
+from onnxprune.inputs import concrete_inputs
 from onnxprune.trace import Trace
 from onnxprune.verify import Verification, random_feeds, verify
 
