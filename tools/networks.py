@@ -163,8 +163,8 @@ class TransformerBlock(nn.Module):
 class VisionTransformer(nn.Module):
     """A pre-norm vision transformer with a class token and learned positions.
 
-    One token stands for 4x4 pixels. Three small convolutions make the tokens: with them it learns
-    from far fewer images than with a single 4x4 convolution.
+    One token stands for 4x4 pixels. Three small convolutions make the tokens: with fewer it learns
+    too slowly to be trained in minutes.
     """
 
     def __init__(self, classes: int = 10, width: int = 96, depth: int = 6, heads: int = 4) -> None:

@@ -4,7 +4,7 @@
     python tools/train_models.py --out models [--only residual_cnn] [--seed 0]
 
 Writes one `.onnx` a model, and for all of them together `digits_calibration.npz` (unlabelled
-inputs) and `digits_test.npz` (inputs and labels). Takes about twenty minutes on two CPU cores. On
+inputs) and `digits_test.npz` (inputs and labels). Takes about 25 minutes on two CPU cores. On
 one machine the same seed gives the same files, whatever the number of jobs.
 """
 
