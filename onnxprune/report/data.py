@@ -104,7 +104,8 @@ def _warnings(report: Report, check: Verification | None) -> Iterator[str]:
     if check is None:
         yield "not verified (--no-verify): nothing shows that the pruned model computes the right thing"
     elif check.verdict == "vacuous":
-        yield "the verification is vacuous: a damaged weight would not have been seen on these inputs"
+        unseen = ", ".join(f"'{name}'" for name in check.unseen)
+        yield f"the verification is vacuous on these inputs: damage to {unseen} would not have been seen"
     requested, reached = report.amount["requested"], report.amount["reached"]
     if reached < requested - 0.01:
         yield f"{reached:.1%} of the {report.amount['budget']} was removed, not the {requested:.1%} asked for"

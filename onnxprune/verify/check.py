@@ -13,13 +13,17 @@ from onnxprune.axes import Dim, Mask, free_dims, keep
 from onnxprune.errors import ModelError, VerificationError
 from onnxprune.model import ConstantKey, Model
 from onnxprune.tensors import to_tensor
-from onnxprune.tracing import Trace
-from onnxprune.verify.compare import Difference, difference
+from onnxprune.tracing import Trace, display_name
+from onnxprune.verify.compare import QUIET_CHANNEL, Difference, difference, relative_step
 from onnxprune.verify.precision import as_float32, is_half
 from onnxprune.verify.runtime import Feeds, run
 from onnxprune.verify.twin import Probe, copy_model, masked_twin
 
 TOLERANCE = 1e-4
+QUANTIZED_TOLERANCE = 1.5 / 127
+QUANTIZED_STEPS = 2.5
+"""Quantized tensors may differ by a step or two, where rounding falls the other way; at least this of the range."""
+
 NOISE_FACTOR = 10
 POWER_FACTOR = 10
 """A damaged weight must move some tensor by this many tolerances, or the check proves nothing."""
@@ -33,13 +37,15 @@ class Verification:
 
     `errors` holds the relative difference of each graph output and `max_abs_error` the largest absolute one;
     `max_rel_error` is that of the compared tensor that came closest to its `tolerance`. `power` is how far, at
-    least, a damaged weight moved a compared tensor, in tolerances.
+    least, a damaged weight moved a compared tensor, in tolerances; `unseen` names the damaged weights that did not
+    move any by enough.
     """
 
     max_abs_error: float
     max_rel_error: float
     tolerance: float
     power: float
+    unseen: tuple[str, ...]
     compared: int
     errors: Mapping[str, float]
     float32_twin: bool
@@ -50,7 +56,7 @@ class Verification:
         """`proved`, `vacuous` where damage would not have been seen, or `unchanged` where there was none to see."""
         if self.nothing_shrank:
             return "unchanged"
-        return "proved" if self.power >= POWER_FACTOR else "vacuous"
+        return "vacuous" if self.unseen else "proved"
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain data for the report."""
@@ -61,8 +67,9 @@ def verify(trace: Trace, masks: Mapping[Dim, Mask], pruned: Model, feeds: Feeds)
     """Compare the pruned model with the masked twin on `feeds`, at every output and before every masked contraction.
 
     Per tensor the tolerance is 1e-4, or ten times the noise between onnxruntime's optimization levels on the
-    twin. Half-precision models are compared as float32 twins. Raises `VerificationError` where an error is
-    beyond the tolerance, `ModelError` where a model cannot be run.
+    twin. Half-precision models are compared as float32 twins. Quantized models are run as they stand, without
+    onnxruntime's fusions, and may differ by a step of quantization where rounding falls the other way. Raises
+    `VerificationError` where an error is beyond the tolerance, `ModelError` where a model cannot be run.
     """
     return _Check(trace, masks, pruned, feeds).run()
 
@@ -72,6 +79,7 @@ class _Check:
         self.trace, self.masks = trace, masks
         self.twin, self.probes = masked_twin(trace, masks)
         self.half = is_half(trace.model)
+        self.quantized = bool(trace.record.quantized)
         self.pruned, self.feeds = pruned, feeds
         if self.half:
             self.twin, self.pruned = as_float32(self.twin), as_float32(pruned)
@@ -80,21 +88,27 @@ class _Check:
 
     def run(self) -> Verification:
         """Run both models, judge every tensor, and measure what the check would have seen."""
-        expected = self._masked(optimize=True)
+        expected = self._masked(optimize=not self.quantized)
         actual = self._sliced(self.pruned)
         tolerances = self._tolerances(expected)
-        errors = [difference(e, a) for e, a in zip(expected, actual, strict=True)]
+        errors = self._differences(expected, actual)
         worst = self._judge(errors, tolerances)
+        effects = self._effects(actual, tolerances)
         return Verification(
             max_abs_error=max((error.absolute for error in errors[: len(self.outputs)]), default=0.0),
             max_rel_error=errors[worst].relative,
             tolerance=tolerances[worst],
-            power=self._power(actual, tolerances) if self.masks else 0.0,
+            power=min(effects.values(), default=0.0),
+            unseen=tuple(name for name, effect in effects.items() if effect < POWER_FACTOR),
             compared=len(errors),
             errors={name: error.relative for name, error in zip(self.outputs, errors, strict=False)},
             float32_twin=self.half,
             nothing_shrank=not self.masks,
         )
+
+    def _differences(self, expected: Sequence[NDArray[Any]], actual: Sequence[NDArray[Any]]) -> list[Difference]:
+        quiet = 1.0 if self.quantized else QUIET_CHANNEL
+        return [difference(e, a, quiet) for e, a in zip(expected, actual, strict=True)]
 
     def _judge(self, errors: Sequence[Difference], tolerances: Sequence[float]) -> int:
         """Return the tensor that came closest to its tolerance. Raises `VerificationError` where it went beyond."""
@@ -115,7 +129,8 @@ class _Check:
         return [*values[:split], *(self._kept(p, v) for p, v in zip(self.probes, values[split:], strict=True))]
 
     def _sliced(self, model: Model) -> list[NDArray[Any]]:
-        return run(model, self.feeds, [*self.outputs, *(probe.pruned for probe in self.probes)])
+        outputs = [*self.outputs, *(probe.pruned for probe in self.probes)]
+        return run(model, self.feeds, outputs, optimize=not self.quantized)
 
     def _kept(self, probe: Probe, value: NDArray[Any]) -> NDArray[Any]:
         for axis, expr in enumerate(probe.axes):
@@ -125,6 +140,8 @@ class _Check:
 
     def _tolerances(self, optimized: Sequence[NDArray[Any]]) -> list[float]:
         """Return what each tensor's own numerical noise allows."""
+        if self.quantized:
+            return [max(QUANTIZED_TOLERANCE, QUANTIZED_STEPS * relative_step(value)) for value in optimized]
         try:
             plain = self._masked(optimize=False)
         except ModelError:  # some models run only with their fusions
@@ -132,14 +149,13 @@ class _Check:
         noise = [difference(o, p).relative for o, p in zip(optimized, plain, strict=True)]
         return [max(TOLERANCE, NOISE_FACTOR * n) if np.isfinite(n) else TOLERANCE for n in noise]
 
-    def _power(self, sound: Sequence[NDArray[Any]], tolerances: Sequence[float]) -> float:
-        """Roll a sliced weight by a row, at a few depths, and return the smallest effect, in tolerances."""
-        effects = []
-        for key in self._sliced_weights():
-            damaged = self._sliced(_damaged(self.pruned, key))
-            moved = [difference(s, d).relative / t for s, d, t in zip(sound, damaged, tolerances, strict=True)]
-            effects.append(max(moved))
-        return float(min(effects, default=0.0))
+    def _effects(self, sound: Sequence[NDArray[Any]], tolerances: Sequence[float]) -> dict[str, float]:
+        """Roll a sliced weight by a row, at a few depths, and return how far each moved some tensor, in tolerances."""
+        effects = {}
+        for key in self._sliced_weights() if self.masks else ():
+            moved = self._differences(sound, self._sliced(_damaged(self.pruned, key)))
+            effects[display_name(key)] = max(m.relative / t for m, t in zip(moved, tolerances, strict=True))
+        return effects
 
     def _sliced_weights(self) -> list[ConstantKey]:
         """Return a few sliced weights whose rows differ, spread over the depth of the model."""

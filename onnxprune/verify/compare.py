@@ -11,6 +11,9 @@ from numpy.typing import NDArray
 QUIET_CHANNEL = 1e-3
 """A channel below this fraction of its tensor's largest value is judged against that fraction."""
 
+LEVELS = 256
+"""The number of different values that eight bits can hold."""
+
 
 @dataclass(frozen=True)
 class Difference:
@@ -20,15 +23,17 @@ class Difference:
     relative: float
 
 
-def difference(expected: NDArray[Any], actual: NDArray[Any]) -> Difference:
+def difference(expected: NDArray[Any], actual: NDArray[Any], quiet: float = QUIET_CHANNEL) -> Difference:
     """Compare two values; the relative error is taken per channel (axis 1), so that a loud channel hides no other.
 
-    Shapes that differ, NaN, or an infinity on one side only are infinitely far apart. Integers and booleans
-    are equal or at distance 1.
+    `quiet` is the fraction of the tensor's largest value below which a channel is judged against that fraction.
+    Shapes that differ, NaN, or an infinity on one side only are infinitely far apart. Integers of one byte are
+    quantized numbers; wider ones (labels, indices) and booleans are equal or at distance 1.
     """
     if expected.shape != actual.shape:
         return Difference(np.inf, np.inf)
-    if expected.size == 0 or expected.dtype.kind not in "fV":
+    is_quantized = expected.dtype.kind in "iu" and expected.dtype.itemsize == 1
+    if expected.size == 0 or not (expected.dtype.kind in "fV" or is_quantized):
         distance = 0.0 if np.array_equal(expected, actual) else 1.0
         return Difference(distance, distance)
     e, a = expected.astype(np.float64), actual.astype(np.float64)
@@ -43,5 +48,14 @@ def difference(expected: NDArray[Any], actual: NDArray[Any]) -> Difference:
     e, a = np.where(infinite, 0, e), np.where(infinite, 0, a)
     others = tuple(axis for axis in range(e.ndim) if axis != 1)
     apart, scale = np.abs(e - a).max(axis=others), np.abs(e).max(axis=others)
-    floor = max(float(np.max(scale)) * QUIET_CHANNEL, float(np.finfo(np.float32).tiny))
+    floor = max(float(np.max(scale)) * quiet, float(np.finfo(np.float32).tiny))
     return Difference(float(np.max(apart)), float(np.max(apart / np.maximum(scale, floor))))
+
+
+def relative_step(values: NDArray[Any]) -> float:
+    """Return the step between the values of a quantized tensor, relative to the largest; 0 for any other tensor."""
+    levels = np.unique(values.astype(np.float64)) if values.size else np.zeros(1)
+    largest = float(np.abs(levels).max())
+    if not 1 < len(levels) <= LEVELS or not np.isfinite(largest):
+        return 0.0
+    return float(np.diff(levels).min()) / largest

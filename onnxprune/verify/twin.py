@@ -41,6 +41,7 @@ def masked_twin(trace: Trace, masks: Mapping[Dim, Mask]) -> tuple[Model, list[Pr
         if not norm.is_rms and any(dim in masks for dim in free_dims(norm.axis)):
             builder.normalize_kept(norm)
     builder.insert()
+    builder.watch_ends()
     return Model(twin.proto, twin.path), builder.probes
 
 
@@ -121,6 +122,20 @@ class _Builder:
         scatter = helper.make_node("MatMul", [f"{name}_out", f"{name}_places"], [node.output[0]], name=name)
         self._after[norm.node] = scatter
         node.output[0] = f"{name}_out"
+
+    def watch_ends(self) -> None:
+        """Compare also what comes out of the last weights: nothing is masked behind them."""
+        graph = self.trace.model.proto.graph
+        leading = {probe.pruned for probe in self.probes}
+        working = {work.node for work in self.trace.work}
+        for index in reversed(range(len(graph.node))):
+            node, key = graph.node[index], NodeKey("", index)
+            tensor = self.trace.tensors.get(node.output[0]) if key in working else None
+            if tensor is not None and tensor.axes is not None and leading.isdisjoint(node.output):
+                self.probes.append(Probe(node.output[0], node.output[0], tensor.axes))
+                leading.update(node.output)
+            if not leading.isdisjoint(node.output):
+                leading.update(node.input)
 
     def insert(self) -> None:
         """Place the added nodes around theirs; bodies before the graphs that hold them."""
