@@ -108,6 +108,14 @@ class InputDrop:
 
 
 @dataclass(frozen=True)
+class Index:
+    """A stored constant at `slot` whose values number positions of the axis `into`, which may shrink."""
+
+    slot: Slot
+    into: Expr
+
+
+@dataclass(frozen=True)
 class Mean:
     """A ReduceMean over `axes` that may shrink: its result has to be taken times kept / size to stay what it was."""
 
@@ -162,6 +170,7 @@ class Record:
     inputs: list[InputFollow] = field(default_factory=list)
     pins: list[AttributePin] = field(default_factory=list)
     drops: list[InputDrop] = field(default_factory=list)
+    indices: list[Index] = field(default_factory=list)
     means: list[Mean] = field(default_factory=list)
     norms: list[Norm] = field(default_factory=list)
     quantized: list[Quantized] = field(default_factory=list)
@@ -181,6 +190,7 @@ class Record:
         self.uses = {slot: replace(use, axes=tuple(map(put, use.axes))) for slot, use in self.uses.items()}
         self.contractions = [replace(note, expr=put(note.expr)) for note in self.contractions]
         self.work = [replace(note, axes=tuple(map(put, note.axes))) for note in self.work]
+        self.indices = [replace(note, into=put(note.into)) for note in self.indices]
         self.means = [replace(note, axes=tuple(map(put, note.axes))) for note in self.means]
         self.norms = [replace(note, axis=put(note.axis)) for note in self.norms]
         self.follows = [

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
+from networks import Net, plain, shared_scale, traced
 from onnx import TensorProto, helper, numpy_helper
 
-from models import Net, plain, shared_scale, traced
 from onnxprune.parameters import parameter_uses
 
 

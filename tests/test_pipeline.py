@@ -15,9 +15,9 @@ import onnx_graphsurgeon
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from networks import branchy, plain, random_net, shared_scale, unprunable, values, write
 
 import onnxprune
-from models import branchy, plain, random_net, shared_scale, unprunable, values, write
 from onnxprune.errors import BudgetError, ModelError, UsageError
 from onnxprune.model import Model
 from onnxprune.options import Options

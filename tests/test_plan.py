@@ -11,9 +11,10 @@ import numpy as np
 import onnx
 import pytest
 from command import error_line, run
+from known import bug
+from networks import branchy, edit, other_weights, plain, shared_scale, traced, values, write
 
 import onnxprune
-from models import branchy, edit, other_weights, plain, shared_scale, traced, values, write
 from onnxprune.errors import OnnxPruneError, PlanError
 from onnxprune.model import Model
 from onnxprune.options import Options
@@ -108,11 +109,13 @@ def test_an_edited_plan_replays_and_verifies(tmp_path: Path) -> None:
 
     def fewer(data: dict[str, Any]) -> None:
         for dim in data["dims"]:
-            dim["keep"] = sorted(dim["keep"])[:1]
+            dim["keep"] = dim["keep"][:-1]
 
     result = apply_plan(edited(plan, fewer, tmp_path), branchy())
     assert result.report.verified is not None and result.report.verified["verdict"] == "proved"
-    assert all(dim.kept == 1 for dim in result.report.dims if dim.name in {planned.name for planned in plan.dims})
+    assert {dim.name: dim.kept for dim in result.report.dims if dim.kept < dim.size} == {
+        dim.name: len(dim.keep) - 1 for dim in plan.dims
+    }
     assert result.report.amount["reached"] == 1 - result.report.params.after / result.report.params.before
 
 
@@ -122,6 +125,7 @@ def test_the_order_of_kept_units_does_not_matter(tmp_path: Path) -> None:
     assert apply_plan(shuffled, plain()).model == pruned
 
 
+@bug("nothing_shrank looks at whether there are masks, not at what they keep")
 def test_a_plan_that_keeps_everything_changes_nothing(tmp_path: Path) -> None:
     _, plan = planned(plain())
 
@@ -162,10 +166,14 @@ def set_first(key: str, value: Any) -> Change:
         (set_first("keep", [0.5]), "each from 0 to 7"),
         (set_first("keep", ["0"]), "each from 0 to 7"),
         (set_first("keep", [1, 2, 1]), "'conv1.weight[0]': keep lists a unit twice"),
-        (set_first("keep", 5), "'conv1.weight[0]'"),
+        pytest.param(set_first("keep", 5), "'conv1.weight[0]'", marks=bug("TypeError")),
         (set_first("keep", None), "'conv1.weight[0]'"),
-        (set_first("keep", [True]), "each from 0 to 7"),
-        (lambda data: data["dims"].append({**data["dims"][0], "keep": [0]}), "'conv1.weight[0]'"),
+        pytest.param(set_first("keep", [True]), "each from 0 to 7", marks=bug("a bool passes for an int")),
+        pytest.param(
+            lambda data: data["dims"].append({**data["dims"][0], "keep": [0]}),
+            "'conv1.weight[0]'",
+            marks=bug("the same dim twice: the later one wins silently"),
+        ),
     ],
 )
 def test_a_plan_that_does_not_fit_names_the_first_difference(change: Change, message: str, tmp_path: Path) -> None:
@@ -175,6 +183,7 @@ def test_a_plan_that_does_not_fit_names_the_first_difference(change: Change, mes
     assert message in str(refusal.value) and "\n" not in str(refusal.value)
 
 
+@bug("Plan.masks does not look at axes.minimum")
 def test_a_dim_that_must_keep_two_units_cannot_be_planned_down_to_one() -> None:
     """A plan may not go below what the trace allows, here the two positions that Squeeze would read as one."""
     found = traced(plain())
@@ -217,7 +226,13 @@ def test_what_is_not_a_plan_is_refused(text: str, message: str, tmp_path: Path) 
 
 @pytest.mark.parametrize(
     ("key", "value"),
-    [("model", "net.onnx"), ("request", []), ("request", {"amount": 7}), ("request", {"amount": "x"}), ("dims", [3])],
+    [
+        pytest.param("model", "net.onnx", marks=bug("AttributeError")),
+        pytest.param("request", [], marks=bug("AttributeError")),
+        pytest.param("request", {"amount": 7}, marks=bug("a UsageError (exit 2), though no option is wrong")),
+        pytest.param("request", {"amount": "x"}, marks=bug("TypeError")),
+        ("dims", [3]),
+    ],
 )
 def test_a_malformed_field_is_an_error_and_no_traceback(key: str, value: Any, tmp_path: Path) -> None:
     path = tmp_path / "plan.json"

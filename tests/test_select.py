@@ -9,8 +9,9 @@ import onnx
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from known import bug
+from networks import Net, branchy, plain, random_net, shared_scale, traced, unprunable
 
-from models import Net, branchy, plain, random_net, shared_scale, traced, unprunable
 from onnxprune.axes import Dim
 from onnxprune.cost import Cost
 from onnxprune.criteria import Saliency, score
@@ -115,8 +116,8 @@ def test_each_budget_is_met_in_its_own_unit(budget: str) -> None:
 
 
 def test_a_dim_narrower_than_the_rounding_keeps_what_it_has() -> None:
-    found, _, selection = selected(plain(), 0.2, round_to=10)
-    assert kept(found, selection) == {"conv1.weight[0]": 8, "conv2.weight[0]": 10} or selection.reached >= 0.2
+    found, _, selection = selected(plain(), 0.05, round_to=10)
+    assert kept(found, selection) == {"conv1.weight[0]": 8, "conv2.weight[0]": 10}
 
 
 def test_no_dim_loses_more_than_max_layer_amount() -> None:
@@ -152,7 +153,7 @@ def test_a_budget_that_cannot_be_met_says_how_far_it_got_and_what_stopped_it() -
     with pytest.raises(BudgetError) as failure:
         selected(plain(), 0.9, exclude=("conv1*",), min_channels=4)
     most = selected(plain(), 0.9, exclude=("conv1*",), min_channels=4, best_effort=True)[2].reached
-    for part in ("90%", "params", f"{most:.1%}", "--include/--exclude", "--min-channels", "--best-effort"):
+    for part in ("90%", "params", f"{most:.1%}", "1 protected", "--exclude", "--min-channels", "--best-effort"):
         assert part in str(failure.value)
     assert "\n" not in str(failure.value)
 
@@ -163,6 +164,7 @@ def test_nothing_to_prune_is_an_error_or_with_best_effort_an_empty_selection() -
     assert selected(unprunable(), 0.1, best_effort=True)[2].masks == {}
 
 
+@bug("select asks for reached >= amount; DESIGN section 4 allows 0.01")
 def test_an_amount_missed_by_less_than_a_hundredth_is_met() -> None:
     most = selected(plain(), 0.99, best_effort=True)[2].reached
     assert selected(plain(), most + 0.005)[2].reached == most
@@ -175,6 +177,7 @@ def test_amount_0_removes_nothing(network: Any) -> None:
     assert selected(network(), 0)[2].masks == {}
 
 
+@bug("bisection over costs that first rise")
 def test_amount_0_removes_nothing_where_a_first_removal_would_cost_a_copy() -> None:
     net = Net(channels=1)
     net.store("scale", np.ones((64, 1, 1), np.float32))

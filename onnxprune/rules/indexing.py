@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
 import math
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from onnx import TensorProto, numpy_helper
 
-from onnxprune.axes import ONE, Expr, Fixed, concat, free_dims, size
+from onnxprune.axes import ONE, Expr, Fixed, concat, free_dims, product, size
 from onnxprune.rules.registry import rule
 from onnxprune.rules.site import Site, UnknownError, position
 from onnxprune.sizes import Content, Size
@@ -26,8 +29,49 @@ def gather(site: Site) -> None:
     axis = position(site.attribute("axis", 0), len(data))
     picked: list[Expr] = list(indices)
     if free_dims(data[axis]) and not _pick_one(site, data[axis]):
-        site.freeze(data[axis], "it is indexed by data")
+        many = _pick_many(site, data[axis])
+        if many is not None:
+            picked = [many]
+        else:
+            site.freeze(data[axis], "it is indexed by data")
     site.out([*data[:axis], *picked, *data[axis + 1 :]], content=_gathered(site, axis))
+
+
+def _pick_many(site: Site, expr: Expr) -> Expr | None:
+    """Follow a constant list of indices; the axis that it picks, or None where it has no structure to follow."""
+    indices, total = site.stored_values(1), size(expr)
+    if indices is None or indices.ndim != 1 or total is None or indices.size < 2:
+        return None
+    indices = np.where(indices < 0, indices + total, indices)
+    picked = _transposed(site, expr, indices, total)
+    if picked is None:
+        picked = _runs(site, expr, indices, total)
+    if picked is not None:
+        picked = site.resolve(picked)
+        site.indexes(1, [picked], expr)
+    return picked
+
+
+def _transposed(site: Site, expr: Expr, indices: NDArray[Any], total: int) -> Expr | None:
+    """Follow a channel shuffle: the positions of a grid, read column by column."""
+    step = int(indices[1] - indices[0])
+    if step < 2 or total % step or not np.array_equal(indices, np.arange(total).reshape(-1, step).T.ravel()):
+        return None
+    outer, inner = site.dim(total // step), site.dim(step)
+    site.unify(expr, product(outer, inner))
+    return product(site.resolve(inner), site.resolve(outer))
+
+
+def _runs(site: Site, expr: Expr, indices: NDArray[Any], total: int) -> Expr | None:
+    """Follow a few runs of consecutive positions: the axis is cut wherever one of them begins or ends."""
+    breaks = np.flatnonzero(np.diff(indices) != 1) + 1
+    runs = [(int(run[0]), int(run[-1]) + 1) for run in np.split(indices, breaks)]
+    if len(runs) > MAX_RUNS:
+        return None
+    cuts = sorted({0, total, *(cut for run in runs for cut in run)})
+    parts = {start: site.dim(stop - start) for start, stop in itertools.pairwise(cuts)}
+    site.unify(expr, concat(*parts.values()))
+    return concat(*(site.resolve(parts[cut]) for start, stop in runs for cut in cuts if start <= cut < stop))
 
 
 def _pick_one(site: Site, expr: Expr) -> bool:

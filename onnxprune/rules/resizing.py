@@ -43,7 +43,7 @@ def _passing(site: Site, x: Sequence[Expr], axes: Sequence[int]) -> set[int]:
             return untouched | _passing_by_shape(site, x)
         given = dict(zip(axes, content.ravel(), strict=True))
         return untouched | {axis for axis in axes if given[axis].unpruned == Size.along(x[axis]).unpruned}
-    scales = site.float_values(1 if site.node.op_type == "Upsample" or site.opset < 11 else 2)
+    scales = site.stored_values(1 if site.node.op_type == "Upsample" or site.opset < 11 else 2)
     if site.attribute("scales") is not None:
         scales = site.attribute("scales")
     if scales is None or len(scales) == 0:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from onnxprune.record import (
     AttributePin,
     Contraction,
     Follow,
+    Index,
     InputDrop,
     InputFollow,
     Mean,
@@ -113,8 +115,8 @@ class Site:
         self.freeze_content(content, READ_AS_NUMBER)
         return values
 
-    def float_values(self, slot: int) -> NDArray[Any] | None:
-        """Return the values of a stored real input, or None where it is absent or computed; claims it."""
+    def stored_values(self, slot: int) -> NDArray[Any] | None:
+        """Return the values of a stored input, or None where it is absent or computed; claims it."""
         if not self.has(slot):
             return None
         stored = self._claim(slot).stored
@@ -191,6 +193,12 @@ class Site:
     ) -> None:
         """Note that an input holds quantized numbers, and where their scales and zero point are; see `Quantized`."""
         self._record.quantized.append(Quantized((self.key, slot), tuple(scales), zero, axis, block, bits))
+
+    def indexes(self, slot: int, axes: Sequence[Expr], into: Expr) -> None:
+        """Note that a stored input has these axes after all, and numbers positions of the axis `into`."""
+        use = self._record.uses[self.key, slot]
+        self._record.uses[self.key, slot] = replace(use, axes=tuple(axes))
+        self._record.indices.append(Index((self.key, slot), into))
 
     def averages(self, axes: Sequence[Expr]) -> None:
         """Note that the node takes the mean over axes that may shrink."""

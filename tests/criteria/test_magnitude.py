@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from networks import Net, branchy, edit, plain, shared_scale, traced, values
 
-from models import Net, branchy, edit, plain, shared_scale, traced, values
 from onnxprune.criteria import CRITERIA, score
 from onnxprune.criteria.magnitude import normalized
 from onnxprune.criteria.registry import criterion

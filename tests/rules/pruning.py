@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 import onnx
-from onnxprune.trace import Trace
+from onnxprune.tracing import Trace
 
 from onnxprune.apply import apply_masks
 from onnxprune.axes import Dim, Mask

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import onnx
 import pytest
-from onnxprune.trace import Trace, trace
+from onnxprune.tracing import Trace, trace
 from pruning import frozen_reasons, largest_masks, prune_and_check, random_masks, smallest_masks
 from rule_cases import CASES, Case
 

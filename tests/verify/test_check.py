@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
-from models import CLASSES, Array, Net, branchy, edit, plain, shared_scale, traced, values
+from networks import CLASSES, Array, Net, branchy, edit, plain, shared_scale, traced, values
 from onnx import TensorProto, helper, numpy_helper
 
 from onnxprune.apply import apply_masks
@@ -71,7 +71,9 @@ DAMAGES: dict[str, Damage] = {
     "a concatenation read in another order": replaced("mix.weight", lambda w: np.roll(w, 5, 1)),
     "a boundary of a split off by one": moved_boundary,
     "a bias lost": replaced("mix.bias", np.zeros_like),
-    "one value of one weight": replaced("fc.weight", lambda w: w + (np.arange(w.size) == 3).reshape(w.shape) * 0.1),
+    "a few values of one weight": replaced(
+        "fc.weight", lambda w: w + np.float32(0.1) * np.eye(*w.shape, dtype=np.float32)
+    ),
     "not a number": replaced("fc.bias", lambda b: b * np.nan),
     "infinite": replaced("fc.bias", lambda b: b + np.inf),
 }
@@ -128,16 +130,18 @@ def test_a_result_that_differs_although_nothing_was_removed_is_seen() -> None:
 
 
 def scaled(factor: float) -> onnx.ModelProto:
-    """A network whose outputs are multiplied by a number at the very end."""
+    """A network whose first features are multiplied by a number."""
     net = Net()
-    logits = net.head(net.relu(net.conv("conv1", "x", 8, 3)))
-    net.node("Mul", [logits, net.store("factor", np.full(CLASSES, factor, np.float32))], "y")
-    return net.model("y")
+    features = net.conv("conv1", "x", 8, 3)
+    net.node("Mul", [features, net.store("factor", np.full((8, 1, 1), factor, np.float32))], "scaled")
+    net.channels["scaled"] = 8
+    return net.model(net.head(net.relu("scaled")))
 
 
 def test_behind_a_factor_of_zero_the_check_says_vacuous() -> None:
-    assert checked(scaled(0.0)).verdict == "vacuous"
-    assert checked(scaled(1.0)).verdict == "proved"
+    blind = checked(scaled(0.0))
+    assert blind.verdict == "vacuous" and set(blind.unseen) == {"conv1.weight", "fc.weight"}
+    assert checked(scaled(1.0)).verdict == "proved" and checked(scaled(1.0)).unseen == ()
 
 
 def test_an_output_too_quiet_to_show_damage_is_vacuous() -> None:
@@ -196,7 +200,15 @@ def test_damage_in_half_precision_is_seen() -> None:
 def test_the_facts_are_plain_data() -> None:
     facts: dict[str, Any] = checked(plain()).as_dict()
     assert facts["mask_equals_slice"] is True and facts["verdict"] == "proved"
-    assert {"max_abs_error", "max_rel_error", "tolerance", "power", "compared", "errors", "float32_twin"} <= facts.keys()
+    assert {
+        "max_abs_error",
+        "max_rel_error",
+        "tolerance",
+        "power",
+        "compared",
+        "errors",
+        "float32_twin",
+    } <= facts.keys()
 
 
 def test_neither_model_is_changed_by_the_check() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import onnx
 import pytest
-from models import plain, values
+from networks import plain, values
 from onnx import TensorProto, helper, numpy_helper
 
 from onnxprune.model import Model

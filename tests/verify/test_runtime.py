@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
-from models import CLASSES, edit, plain
+from networks import CLASSES, edit, plain
 from onnx import external_data_helper
 
 from onnxprune.errors import ModelError

@@ -1,0 +1,148 @@
+"""Stored constants: sliced along every axis that shrank, in as many versions as they are needed in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+
+from onnxprune.apply.draft import Draft
+from onnxprune.apply.numbers import new_elements
+from onnxprune.axes import keep
+from onnxprune.model import ConstantKey
+from onnxprune.record import Use
+from onnxprune.tensors import to_tensor
+from onnxprune.tracing import display_name
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One way in which a constant is needed.
+
+    `kept` holds the mask of each axis that shrinks, `elements` single numbers that change, `renumbered` the mask of
+    the axis that the constant's values are indices into.
+    """
+
+    kept: tuple[tuple[int, bytes], ...] = ()
+    elements: tuple[tuple[int, int], ...] = ()
+    renumbered: bytes = b""
+
+
+Variants: TypeAlias = dict[ConstantKey, dict[Variant, list[Use]]]
+
+UNCHANGED = Variant()
+
+
+def rewrite(draft: Draft) -> None:
+    """Write every constant back; one whose uses shrink differently gets copies, which their nodes then read."""
+    variants = _variants(draft)
+    for scope, source in draft.trace.model.graphs.items():
+        graph = draft.model.graphs[scope]
+        del graph.initializer[:]
+        for tensor in source.initializer:
+            _rewrite_initializer(draft, variants, graph, (scope, tensor.name), tensor)
+        for node in list(graph.node):
+            if node.op_type == "Constant" and (scope, node.output[0]) in variants:
+                _rewrite_constant_node(draft, variants, graph, (scope, node.output[0]), node)
+    _rewrite_initializer_inputs(draft)
+
+
+def _variants(draft: Draft) -> Variants:
+    """Per constant, the different ways in which its uses need it."""
+    elements = new_elements(draft)
+    renumbered = {index.slot: index.into for index in draft.trace.record.indices if draft.shrinks(index.into)}
+    variants: Variants = {}
+    for use in draft.trace.uses:
+        into = renumbered.get(use.slot)
+        variant = Variant(
+            tuple((a, keep(expr, draft.masks).tobytes()) for a, expr in enumerate(use.axes) if draft.shrinks(expr)),
+            tuple(sorted(elements.get(use.slot, {}).items())),
+            b"" if into is None else keep(into, draft.masks).tobytes(),
+        )
+        variants.setdefault(use.constant, {}).setdefault(variant, []).append(use)
+    return variants
+
+
+def _rewrite_initializer(
+    draft: Draft, variants: Variants, graph: onnx.GraphProto, key: ConstantKey, tensor: onnx.TensorProto
+) -> None:
+    versions = list(_versions(draft, variants, key))
+    if not versions:
+        graph.initializer.append(tensor)
+    for name, variant, uses in versions:
+        graph.initializer.append(_made(draft, key, variant, name))
+        _rewire(draft, uses, name)
+
+
+def _rewrite_constant_node(
+    draft: Draft, variants: Variants, graph: onnx.GraphProto, key: ConstantKey, node: onnx.NodeProto
+) -> None:
+    for name, variant, uses in _versions(draft, variants, key):
+        if name != key[1]:
+            graph.initializer.append(_made(draft, key, variant, name))
+            _rewire(draft, uses, name)
+        elif variant != UNCHANGED:
+            del node.attribute[:]
+            node.attribute.append(onnx.helper.make_attribute("value", _made(draft, key, variant, "")))
+
+
+def _versions(draft: Draft, variants: Variants, key: ConstantKey) -> Iterator[tuple[str, Variant, list[Use]]]:
+    """Yield the versions of a constant; the unchanged one, or else the first, keeps the name."""
+    ways = variants.get(key, {})
+    keeper = UNCHANGED if UNCHANGED in ways else next(iter(ways), None)
+    for variant, uses in ways.items():
+        name = key[1]
+        if variant != keeper:
+            name = draft.new_name(key[1])
+            draft.changes.copies[name] = display_name(key)
+        yield name, variant, uses
+
+
+def _made(draft: Draft, key: ConstantKey, variant: Variant, name: str) -> onnx.TensorProto:
+    tensor = draft.trace.model.constants[key]
+    if variant == UNCHANGED:
+        made = onnx.TensorProto()
+        made.CopyFrom(tensor)
+    else:
+        made = to_tensor(_changed(draft, key, variant, name or display_name(key)), tensor.data_type)
+        made.doc_string = tensor.doc_string
+    made.name = name
+    return made
+
+
+def _changed(draft: Draft, key: ConstantKey, variant: Variant, label: str) -> NDArray[Any]:
+    values = draft.trace.model.array(draft.trace.model.constants[key])
+    for axis, packed in variant.kept:
+        kept = np.flatnonzero(np.frombuffer(packed, bool))
+        values = values.take(kept, axis)
+        draft.changes.keep.setdefault(label, {})[str(axis)] = kept.tolist()
+    if variant.renumbered:
+        numbers = np.cumsum(np.frombuffer(variant.renumbered, bool)) - 1
+        draft.changes.resize(label, values.tolist(), numbers[values].tolist())
+        values = numbers[values].astype(values.dtype)
+    if variant.elements:
+        values = np.array(values)
+        for place, new in variant.elements:
+            draft.changes.resize(f"{label}[{place}]" if values.ndim else label, int(values.flat[place]), new)
+            values.flat[place] = new
+    return np.ascontiguousarray(values).reshape(values.shape)
+
+
+def _rewire(draft: Draft, uses: list[Use], name: str) -> None:
+    for use in uses:
+        key, slot = use.slot
+        if key.index >= 0:  # the outputs of a graph read constants too, which then never change
+            draft.model.node(key).input[slot] = name
+
+
+def _rewrite_initializer_inputs(draft: Draft) -> None:
+    """Before IR version 4 every initializer is an input too, and has to have the same shape there."""
+    shapes = {tensor.name: tuple(tensor.dims) for tensor in draft.proto.graph.initializer}
+    for info in draft.proto.graph.input:
+        if info.name in shapes and info.type.tensor_type.HasField("shape"):
+            for dim, length in zip(info.type.tensor_type.shape.dim, shapes[info.name], strict=False):
+                dim.dim_value = length
