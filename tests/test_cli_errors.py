@@ -270,12 +270,15 @@ def test_models_with_other_outputs_cannot_be_compared(model: Path, tmp_path: Pat
 def test_when_the_model_cannot_be_written_neither_is_the_plan(
     model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(path: Path, *_: object) -> None:
-        if path.suffix == ".onnx":
+    replace = Path.replace
+
+    def full(path: Path, target: Path) -> Path:
+        if target.suffix == ".onnx":
             raise OSError(28, "No space left on device")
+        return replace(path, target)
 
     monkeypatch.setattr(Path, "replace", full)
-    run(model, "--plan", tmp_path / "plan.onnx.json")
+    assert "No space left" in error_line(run(model, "--plan", tmp_path / "plan.json"))
     assert files(tmp_path) == {"net.onnx"}
 
 
