@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -27,7 +28,7 @@ class PruneByDefault(TyperGroup):
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Put `prune` in front where no command and no option of the group itself is named."""
-        own = {"--help", "--version", "--install-completion", "--show-completion"}
+        own = {"--help", "-h", "--version", "--install-completion", "--show-completion"}
         if args and args[0] not in self.commands and args[0] not in own:
             args = ["prune", *args]
         return super().parse_args(ctx, args)
@@ -113,7 +114,9 @@ def prune(
     plan: Annotated[
         Path | None, typer.Option("--plan", help="Write what was removed as JSON.", rich_help_panel=OUT)
     ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Do everything but write.", rich_help_panel=OUT)] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Do everything but write the model.", rich_help_panel=OUT)
+    ] = False,
     overwrite: Overwrite = False,
     as_json: AsJson = False,
     no_verify: NoVerify = False,
@@ -131,16 +134,14 @@ def prune(
             amount, budget, criterion, scope, round_to, min_channels, max_layer_amount,
             tuple(include or ()), tuple(exclude or ()), best_effort, allow_norm, seed,
         )  # fmt: skip
-        target = output or model.with_name(f"{model.stem}.pruned.onnx")
+        target = _target(model, output)
         if not dry_run and model.exists():
             check_output(target, model, overwrite)
         if plan is not None:
             check_output(plan, model, overwrite)
         with _progress() as on_phase:
             result = prune_model(model, options, not no_verify, _feeds(verify_inputs), on_phase)
-        if plan is not None:
-            result.plan.save(plan, overwrite)
-        _finish(result, None if dry_run else target, overwrite, as_json)
+        _finish(result, None if dry_run else target, overwrite, as_json, plan)
 
 
 @app.command("apply")
@@ -160,7 +161,7 @@ def apply_(
         from onnxprune.plan import Plan
         from onnxprune.save import check_output
 
-        target = output or model.with_name(f"{model.stem}.pruned.onnx")
+        target = _target(model, output)
         if model.exists():
             check_output(target, model, overwrite)
         with _progress() as on_phase:
@@ -208,12 +209,23 @@ def main() -> None:
     app()
 
 
-def _finish(result: Result, target: Path | None, overwrite: bool, as_json: bool) -> None:
-    """Write the model, unless it is a dry run, and print what was done."""
+def _target(model: Path, output: Path | None) -> Path:
+    """Return where to write: as asked for, or model.pruned.onnx beside the model."""
+    from onnxprune.errors import ModelError
+
+    if model.is_dir():
+        raise ModelError(f"{model}: cannot be read (it is a folder); give a model file")
+    return output or model.with_name(f"{model.stem}.pruned.onnx")
+
+
+def _finish(result: Result, target: Path | None, overwrite: bool, as_json: bool, plan: Path | None = None) -> None:
+    """Write the model and the plan, the model only if this is no dry run, and print what was done."""
     from onnxprune.report.terminal import show_report
 
     if target is not None:
-        result.save(target, overwrite)
+        result.save(target, overwrite, plan)
+    elif plan is not None:
+        result.plan.save(plan, overwrite)
     if as_json:
         _print_json(result.report.as_dict())
     else:
@@ -250,7 +262,8 @@ def _progress() -> Iterator[Callable[[str], None]]:
     from onnxprune.pipeline import PHASES
 
     columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
         task = progress.add_task("starting", total=len(PHASES))
 
         def on_phase(name: str) -> None:
@@ -274,4 +287,13 @@ def _console() -> Console:
 
 
 def _print_json(data: dict[str, Any]) -> None:
-    sys.stdout.write(json.dumps(data, indent=2, default=str) + "\n")
+    sys.stdout.write(json.dumps(_finite(data), indent=2, default=str, allow_nan=False) + "\n")
+
+
+def _finite(value: Any) -> Any:
+    """Return plain data with null for the numbers that JSON does not have: infinities and NaN."""
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

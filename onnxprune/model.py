@@ -65,7 +65,7 @@ class Model:
         """Read a model; external data stays on disk until it is needed. Raises `ModelError`."""
         path = Path(path)
         try:
-            proto = onnx.load(path, load_external_data=False)
+            proto = onnx.load(path, format="protobuf", load_external_data=False)
         except FileNotFoundError:
             raise ModelError(f"{path}: no such file") from None
         except OSError as error:
@@ -157,16 +157,28 @@ class Model:
         dtype = np.dtype(onnx.helper.tensor_dtype_to_np_dtype(tensor.data_type))
         shape = tuple(tensor.dims)
         if dtype.itemsize * int(np.prod(shape, dtype=np.int64)) != length:
-            inline = onnx.TensorProto(data_type=tensor.data_type, dims=tensor.dims)
-            with file.open("rb") as stream:
-                stream.seek(offset)
-                inline.raw_data = stream.read(length)
-            return numpy_helper.to_array(inline)
+            return self._packed(tensor, file, offset, length)
         return np.memmap(file, dtype, "r", offset, shape) if length else np.zeros(shape, dtype)
+
+    def _packed(self, tensor: onnx.TensorProto, file: Path, offset: int, length: int) -> NDArray[Any]:
+        """Return external values of a type that numpy does not hold as it is stored: two or more to a byte."""
+        inline = onnx.TensorProto(data_type=tensor.data_type, dims=tensor.dims)
+        with file.open("rb") as stream:
+            stream.seek(offset)
+            inline.raw_data = stream.read(length)
+        try:
+            return numpy_helper.to_array(inline)
+        except ValueError as error:
+            raise ModelError(f"tensor '{tensor.name}': its external data has not the length of its shape") from error
 
     def has_external_data(self) -> bool:
         """Whether any tensor lives beside the file."""
         return any(tensor.data_location == onnx.TensorProto.EXTERNAL for tensor in self.tensors())
+
+    def data_files(self) -> set[Path]:
+        """Return the files beside the model that hold its external data."""
+        external = (tensor for tensor in self.tensors() if tensor.data_location == onnx.TensorProto.EXTERNAL)
+        return {self._external_range(tensor)[0] for tensor in external}
 
     @cached_property
     def sha256(self) -> str:
@@ -191,8 +203,15 @@ class Model:
             raise ModelError(
                 f"tensor '{tensor.name}': its external data file '{file.name}' is missing beside the model"
             )
-        offset = int(entry.get("offset", 0))
-        length = int(entry.get("length", file.stat().st_size - offset))
+        try:
+            offset = int(entry.get("offset", 0))
+            length = int(entry.get("length", file.stat().st_size - offset))
+        except ValueError:
+            raise ModelError(
+                f"tensor '{tensor.name}': offset and length of its external data must be numbers"
+            ) from None
+        if offset < 0 or length < 0:
+            raise ModelError(f"tensor '{tensor.name}': offset and length of its external data must not be negative")
         if offset + length > file.stat().st_size:
             raise ModelError(f"tensor '{tensor.name}': its external data file '{file.name}' is truncated")
         return file, offset, length

@@ -35,7 +35,9 @@ def parameter_uses(trace: Trace) -> Iterator[Use]:
 
 def _is_setting(model: Model, scales: Scales, use: Use) -> bool:
     tensor = model.constants[use.constant]
-    if math.prod(tensor.dims) < 2 or use.slot[0].index < 0 or scales.are_at(use.slot):
+    if not tensor.dims or use.slot[0].index < 0 or scales.are_at(use.slot):
+        return True
+    if math.prod(tensor.dims) < 2 and model.node(use.slot[0]).op_type in ELEMENTWISE:
         return True
     if tensor.data_type not in REAL and not scales.is_quantized(use):
         return True

@@ -53,10 +53,10 @@ class Result:
         """What was removed, as plain data."""
         return Plan.make(self.trace, self.masks, self.changes, self.report.options)
 
-    def save(self, path: str | Path, overwrite: bool = False) -> None:
-        """Write the pruned model, whole or not at all. Raises `OutputError`."""
+    def save(self, path: str | Path, overwrite: bool = False, plan: str | Path | None = None) -> None:
+        """Write the pruned model and, where asked for, the plan: both whole or neither. Raises `OutputError`."""
         path = Path(path)
-        save_model(self.pruned, path, overwrite)
+        save_model(self.pruned, path, overwrite, {} if plan is None else {Path(plan): self.plan.as_text()})
         self.report.output = str(path)
         source = self.trace.model.path
         if source is not None:

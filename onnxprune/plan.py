@@ -12,8 +12,9 @@ import numpy as np
 
 from onnxprune.apply import Changes, apply_masks
 from onnxprune.axes import Dim, Mask
-from onnxprune.errors import PlanError
+from onnxprune.errors import PlanError, UsageError
 from onnxprune.model import Model
+from onnxprune.options import Options
 from onnxprune.save import write_text
 from onnxprune.tracing import Trace, display_name, trace
 
@@ -58,7 +59,11 @@ class Plan:
 
     def save(self, path: str | Path, overwrite: bool = False) -> None:
         """Write the plan as JSON. Raises `OutputError`."""
-        write_text(Path(path), json.dumps({"schema": SCHEMA, **asdict(self)}, indent=1) + "\n", overwrite)
+        write_text(Path(path), self.as_text(), overwrite)
+
+    def as_text(self) -> str:
+        """Return the plan as it is written to a file."""
+        return json.dumps({"schema": SCHEMA, **asdict(self)}, indent=1) + "\n"
 
     @staticmethod
     def load(path: str | Path) -> Plan:
@@ -72,10 +77,11 @@ class Plan:
         if not isinstance(data, dict) or data.get("schema") != SCHEMA:
             raise PlanError(f"{path}: not a plan; its schema must be {SCHEMA}")
         try:
-            dims = [PlanDim(d["name"], d["size"], d["keep"], d.get("members", [])) for d in data["dims"]]
-            return Plan(**{**{key: data[key] for key in data if key != "schema"}, "dims": dims})
-        except (KeyError, TypeError) as error:
+            return _parsed({key: data[key] for key in data if key != "schema"})
+        except (KeyError, TypeError, AttributeError) as error:
             raise PlanError(f"{path}: not a complete plan ({error})") from error
+        except UsageError as error:
+            raise PlanError(f"{path}: its request cannot be right: {error}") from error
 
     def masks(self, found: Trace) -> dict[Dim, Mask]:
         """Return the masks that the plan means for a traced model. Raises `PlanError` at the first difference."""
@@ -83,13 +89,18 @@ class Plan:
         masks: dict[Dim, Mask] = {}
         for planned in self.dims:
             dim = by_name.get(planned.name)
+            if dim in masks:
+                raise PlanError(f"the plan lists '{planned.name}' twice")
             if dim is None:
                 raise PlanError(f"the plan prunes '{planned.name}', which this model does not have as a prunable dim")
             if dim.size != planned.size:
                 raise PlanError(f"'{planned.name}' has {dim.size} units here and {planned.size} in the plan")
             if planned.members and planned.members != member_names(found, dim):
                 raise PlanError(f"'{planned.name}' ties other weights together here than in the plan")
-            masks[dim] = _mask(planned)
+            mask = _mask(planned)
+            if mask.sum() < found.axes.minimum(dim):
+                raise PlanError(f"'{planned.name}' must keep at least {found.axes.minimum(dim)} units")
+            masks[dim] = mask
         return masks
 
     def apply(self, model: Model) -> tuple[Model, Trace, dict[Dim, Mask]]:
@@ -104,9 +115,19 @@ def member_names(found: Trace, dim: Dim) -> list[str]:
     return list(dict.fromkeys(f"{display_name(use.constant)}[{axis}]" for use, axis in found.members[dim]))
 
 
+def _parsed(data: dict[str, Any]) -> Plan:
+    """Return the plan that the fields of a file make; raises whatever a field of the wrong kind leads to."""
+    dims = [PlanDim(dim["name"], dim["size"], dim["keep"], dim.get("members", [])) for dim in data["dims"]]
+    plan = Plan(**{**data, "dims": dims})
+    plan.model.get("sha256")
+    Options.of(plan.request)
+    return plan
+
+
 def _mask(planned: PlanDim) -> Mask:
     keep = planned.keep
-    if not keep or any(not isinstance(unit, int) or not 0 <= unit < planned.size for unit in keep):
+    units = keep if isinstance(keep, list) else []
+    if not units or any(type(unit) is not int or not 0 <= unit < planned.size for unit in units):
         raise PlanError(f"'{planned.name}': keep must list at least one unit, each from 0 to {planned.size - 1}")
     if len(set(keep)) != len(keep):
         raise PlanError(f"'{planned.name}': keep lists a unit twice")

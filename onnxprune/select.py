@@ -18,6 +18,9 @@ from onnxprune.fixed_mathematics import fixed_mathematics
 from onnxprune.options import Options
 from onnxprune.tracing import Trace, display_name
 
+TOLERANCE = 0.01
+"""An amount that is missed by no more than this is met."""
+
 
 @dataclass(frozen=True)
 class Selection:
@@ -42,7 +45,7 @@ def select(trace: Trace, saliency: Saliency, cost: Cost, options: Options) -> Se
     removed = _fewest_removed(queue, cost, options)
     counts = queue.counts(removed)
     reached = _reached(cost, options.budget, counts)
-    if reached < options.amount and not options.best_effort:
+    if reached < options.amount - TOLERANCE and not options.best_effort:
         raise BudgetError(_explain(trace, cost, options, reached, protected))
     return Selection(queue.masks(counts), reached, protected)
 
@@ -91,6 +94,8 @@ class _Queue:
 
 def _fewest_removed(queue: _Queue, cost: Cost, options: Options) -> int:
     """Return the smallest number of units from the queue that reaches the amount, or all of them."""
+    if options.amount <= 0:
+        return 0  # the first removal may cost a copy of a shared constant: costs do not fall from the start
     low, high = 0, len(queue)
     while low < high:
         middle = (low + high) // 2

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
-from known import bug
 from networks import CLASSES, Net, branchy, plain, shared_scale, traced, values
 from onnx import TensorProto, helper, numpy_helper
 
@@ -175,7 +174,6 @@ def test_a_copy_takes_no_name_that_is_taken() -> None:
     assert changes.copies == {"ones_3": "ones"} and "ones_3" in values(pruned)
 
 
-@bug("a copy of a shared weight is not added to graph.input below IR version 4")
 def test_in_old_models_every_weight_stays_an_input_too() -> None:
     found = traced(shared_scale(ir=3))
     pruned, _ = apply_masks(found, first_kept(found, {"conv1.weight[0]": 3, "conv2.weight[0]": 5}))
@@ -240,7 +238,6 @@ def test_what_an_unknown_operator_touches_stays_and_the_rest_can_go() -> None:
     assert values(pruned.proto)["strange.weight"].shape == (8, 3, 1, 1)
 
 
-@bug("_copy_fields drops unknown protobuf fields")
 def test_fields_of_a_newer_format_survive() -> None:
     future = b"\xfa\x3e\x06future"  # field 1007, a string that this version of onnx does not know
     data = plain().SerializeToString() + future

@@ -7,7 +7,6 @@ import onnx
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from known import bug
 from networks import CLASSES, Net, branchy, plain, random_net, shared_scale, traced, values
 from onnx import TensorProto, helper
 
@@ -63,7 +62,6 @@ def test_candidates_of_a_network_with_branches_cost_what_it_costs_when_sliced(se
     check_against_slicing(branchy(), seed)
 
 
-@bug("parameters of one element are not counted, whatever they are")
 def test_a_dim_of_one_unit_still_counts_its_bias() -> None:
     for seed in range(5):
         check_against_slicing(plain(), seed, least=1)

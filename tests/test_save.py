@@ -10,7 +10,6 @@ import numpy as np
 import onnx
 import pytest
 from command import files
-from known import bug
 from networks import branchy, plain, values, write
 from onnx import external_data_helper
 
@@ -129,7 +128,6 @@ def test_saving_does_not_change_the_result(tmp_path: Path) -> None:
     assert all(np.array_equal(loaded[0][name], loaded[1][name]) for name in loaded[0])
 
 
-@bug("the .data file is in place before the model is written")
 def test_a_failing_write_of_the_model_leaves_no_data_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     result = onnxprune.prune(write_external(big(), tmp_path / "net.onnx"), 0.4, check=False)
     monkeypatch.setattr(os, "fsync", failing_on(2))
@@ -138,7 +136,6 @@ def test_a_failing_write_of_the_model_leaves_no_data_file(tmp_path: Path, monkey
     assert files(tmp_path) == {"net.onnx", "weights.bin"}
 
 
-@bug("the .data file is replaced before the model is written")
 def test_a_failing_write_leaves_the_old_model_with_its_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     source = write_external(big(), tmp_path / "net.onnx")
     onnxprune.prune(source, 0.2, check=False).save(tmp_path / "out.onnx")
@@ -151,7 +148,6 @@ def test_a_failing_write_leaves_the_old_model_with_its_data(tmp_path: Path, monk
     assert all(np.array_equal(kept[name], value) for name, value in old.items())
 
 
-@bug("check_output does not look at the .data file")
 def test_the_data_file_of_the_input_is_never_replaced(tmp_path: Path) -> None:
     source = write_external(big(), tmp_path / "net.onnx", data="out.onnx.data")
     before = (tmp_path / "out.onnx.data").read_bytes()
@@ -161,7 +157,6 @@ def test_the_data_file_of_the_input_is_never_replaced(tmp_path: Path) -> None:
     assert (tmp_path / "out.onnx.data").read_bytes() == before
 
 
-@bug("check_output does not look at the .data file")
 def test_a_data_file_of_someone_else_is_kept(tmp_path: Path) -> None:
     source = write_external(big(), tmp_path / "net.onnx")
     (tmp_path / "out.onnx.data").write_text("precious")
@@ -179,7 +174,6 @@ def test_outputs_that_cannot_be_written_are_refused_before_any_work(tmp_path: Pa
     check_output(tmp_path / "out.onnx", source, overwrite=False)
 
 
-@bug("OSError of Path.exists")
 def test_a_name_too_long_for_the_file_system_is_refused(tmp_path: Path) -> None:
     with pytest.raises(OutputError):
         save_model(Model(plain()), tmp_path / ("x" * 250 + ".onnx"))

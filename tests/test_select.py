@@ -9,7 +9,6 @@ import onnx
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from known import bug
 from networks import Net, branchy, plain, random_net, shared_scale, traced, unprunable
 
 from onnxprune.axes import Dim
@@ -164,7 +163,6 @@ def test_nothing_to_prune_is_an_error_or_with_best_effort_an_empty_selection() -
     assert selected(unprunable(), 0.1, best_effort=True)[2].masks == {}
 
 
-@bug("select asks for reached >= amount; DESIGN section 4 allows 0.01")
 def test_an_amount_missed_by_less_than_a_hundredth_is_met() -> None:
     most = selected(plain(), 0.99, best_effort=True)[2].reached
     assert selected(plain(), most + 0.005)[2].reached == most
@@ -177,7 +175,6 @@ def test_amount_0_removes_nothing(network: Any) -> None:
     assert selected(network(), 0)[2].masks == {}
 
 
-@bug("bisection over costs that first rise")
 def test_amount_0_removes_nothing_where_a_first_removal_would_cost_a_copy() -> None:
     net = Net(channels=1)
     net.store("scale", np.ones((64, 1, 1), np.float32))

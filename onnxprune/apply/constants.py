@@ -99,7 +99,17 @@ def _versions(draft: Draft, variants: Variants, key: ConstantKey) -> Iterator[tu
         if variant != keeper:
             name = draft.new_name(key[1])
             draft.changes.copies[name] = display_name(key)
+            _declare_as_input(draft, key[1], name)
         yield name, variant, uses
+
+
+def _declare_as_input(draft: Draft, original: str, copy: str) -> None:
+    """Declare a copy of a constant as an input where the original is one, as it must be before IR version 4."""
+    for info in list(draft.proto.graph.input):
+        if info.name == original:
+            declared = draft.proto.graph.input.add()
+            declared.CopyFrom(info)
+            declared.name = copy
 
 
 def _made(draft: Draft, key: ConstantKey, variant: Variant, name: str) -> onnx.TensorProto:

@@ -8,6 +8,7 @@ from typing import Any
 
 import onnx
 from google.protobuf.message import Message
+from google.protobuf.unknown_fields import UnknownFieldSet
 
 from onnxprune.axes import Dim, Expr, Mask, free_dims
 from onnxprune.cost import Counts
@@ -102,6 +103,11 @@ def place_of(node: onnx.NodeProto, what: str) -> str:
 def _copy_without_weights(model: onnx.ModelProto) -> onnx.ModelProto:
     """Copy a model but for the initializers of its main graph, which would double the memory."""
     copy = onnx.ModelProto()
+    if len(UnknownFieldSet(model)) or len(UnknownFieldSet(model.graph)):
+        # Fields of a newer format can only be copied with everything else.
+        copy.CopyFrom(model)
+        copy.graph.ClearField("initializer")
+        return copy
     _copy_fields(model, copy, "graph")
     _copy_fields(model.graph, copy.graph, "initializer")
     return copy

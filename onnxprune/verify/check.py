@@ -76,8 +76,9 @@ def verify(trace: Trace, masks: Mapping[Dim, Mask], pruned: Model, feeds: Feeds)
 
 class _Check:
     def __init__(self, trace: Trace, masks: Mapping[Dim, Mask], pruned: Model, feeds: Feeds) -> None:
-        self.trace, self.masks = trace, masks
-        self.twin, self.probes = masked_twin(trace, masks)
+        self.trace = trace
+        self.masks = {dim: mask for dim, mask in masks.items() if not mask.all()}
+        self.twin, self.probes = masked_twin(trace, self.masks)
         self.half = is_half(trace.model)
         self.quantized = bool(trace.record.quantized)
         self.pruned, self.feeds = pruned, feeds

@@ -62,7 +62,10 @@ def _vocabulary(trace: Trace, name: str) -> int:
 def load_feeds(path: Path) -> Feeds:
     """Read inputs from an .npz whose keys are input names. Raises `DataError`."""
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        archive = np.load(path, allow_pickle=False)
+        if not isinstance(archive, np.lib.npyio.NpzFile):
+            raise DataError(f"{path}: not an .npz file but a single array; give an .npz whose keys are input names")
+        with archive:
             return {name: archive[name] for name in archive.files}
-    except (OSError, ValueError, AttributeError, zipfile.BadZipFile) as error:
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
         raise DataError(f"{path}: not an .npz file of arrays ({error})") from error

@@ -6,12 +6,12 @@ from collections.abc import Mapping
 
 import numpy as np
 import onnx
-from onnxprune.tracing import Trace
 
 from onnxprune.apply import apply_masks
 from onnxprune.axes import Dim, Mask
 from onnxprune.inputs import concrete_inputs
 from onnxprune.model import Model
+from onnxprune.tracing import Trace
 from onnxprune.verify import Verification, random_feeds, verify
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import onnx
 import pytest
-from onnxprune.tracing import Trace, trace
 from pruning import frozen_reasons, largest_masks, prune_and_check, random_masks, smallest_masks
 from rule_cases import CASES, Case
 
 from onnxprune.model import Model
 from onnxprune.rules import RULES
+from onnxprune.tracing import Trace, trace
 
 every_case = pytest.mark.parametrize("case", CASES.values(), ids=CASES.keys())
 
