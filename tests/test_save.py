@@ -175,7 +175,6 @@ def test_outputs_that_cannot_be_written_are_refused_before_any_work(tmp_path: Pa
 
 
 def test_a_name_too_long_for_the_file_system_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(OutputError):
-        save_model(Model(plain()), tmp_path / ("x" * 250 + ".onnx"))
+    save_model(Model(plain()), tmp_path / ("x" * 250 + ".onnx"))
     with pytest.raises(OutputError):
         save_model(Model(plain()), tmp_path / ("x" * 300 + ".onnx"))
