@@ -16,10 +16,8 @@ from onnxprune.model import Model
 from onnxprune.tensors import to_tensor
 from onnxprune.tracing import trace
 from onnxprune.verify import Verification, random_feeds, verify
-from onnxprune.verify.compare import difference
-from onnxprune.verify.rounding import without_rounding
+from onnxprune.verify.rounding import rounds, without_rounding
 from onnxprune.verify.runtime import run
-from onnxprune.verify.steps import Steps
 
 
 def three_layers() -> QuantizedGraph:
@@ -75,6 +73,8 @@ def test_what_is_computed_without_rounding_is_within_a_step() -> None:
     g.output(g.qdq_conv(g.rounded(g.image()), 6, kernel=3, axis=0))
     model = Model(g.model())
     unrounded = without_rounding(model)
+    assert rounds(model)
+    assert not rounds(unrounded)
     assert {node.op_type for node in unrounded.proto.graph.node} >= {"Div", "Max", "Min"}
     feeds = random_feeds(trace(model), concrete_inputs(model))
     (rounded,), (real,) = run(model, feeds), run(unrounded, feeds)
@@ -89,6 +89,8 @@ def test_integer_products_without_rounding() -> None:
     g.output(g.add("Mul", x, g.add("Mul", scale, weight_scale)))
     model = Model(g.model())
     unrounded = without_rounding(model)
+    assert rounds(model)
+    assert not rounds(unrounded)
     assert "MatMulInteger" not in {node.op_type for node in unrounded.proto.graph.node}
     feeds = random_feeds(trace(model), concrete_inputs(model))
     (rounded,), (real,) = run(model, feeds), run(unrounded, feeds)
@@ -107,26 +109,6 @@ def test_a_graph_output_stays_an_integer() -> None:
     g.output(x, g.dequantize(x))
     model = Model(g.model())
     assert without_rounding(model) is model
-
-
-def test_one_step_is_rounding_and_two_are_not() -> None:
-    numbers = np.full((1, 4), 100, np.uint8)
-    assert difference(numbers, numbers + np.uint8(1)).relative == 0
-    assert difference(numbers, numbers + np.uint8(2)).relative == pytest.approx(0.01, rel=1e-3)
-    real = np.ones((1, 4), np.float32)
-    assert difference(real, real + np.float32(0.25), step=0.25).relative == 0
-    assert difference(real, real + np.float32(0.5), step=0.25).relative == pytest.approx(0.25, rel=1e-3)
-    assert difference(np.array([5]), np.array([6])).relative == 1
-
-
-def test_the_step_of_a_tensor_is_the_scale_that_it_comes_from() -> None:
-    g = QuantizedGraph()
-    x = g.rounded(g.image())
-    flat = g.add("Flatten", x)
-    last = g.add("Relu", flat)
-    g.output(last)
-    steps = Steps(Model(g.model()))
-    assert [steps.of(name) for name in (x, flat, last)] == [SCALE, SCALE, 0]
 
 
 @pytest.mark.parametrize("name", ["INT4", "UINT4", "BFLOAT16", "FLOAT8E4M3FN", "INT8", "BOOL", "FLOAT16"])

@@ -26,15 +26,9 @@ class Difference:
 def difference(expected: NDArray[Any], actual: NDArray[Any], quiet: float = QUIET_CHANNEL) -> Difference:
     """Compare two values; the relative error is taken per channel (axis 1), so that a loud channel hides no other.
 
-<<<<<<< HEAD
     `quiet` is the fraction of the tensor's largest value below which a channel is judged against that fraction.
     Shapes that differ, NaN, or an infinity on one side only are infinitely far apart. Integers of one byte are
     quantized numbers; wider ones (labels, indices) and booleans are equal or at distance 1.
-=======
-    Shapes that differ, NaN, or an infinity on one side only are infinitely far apart. Wide integers and booleans
-    are equal or at distance 1; narrow integers are quantized numbers, with a step of 1. With a quantization `step`
-    a difference of one step is rounding: the relative error counts only what is beyond it.
->>>>>>> a568825 (DynamicQuantizeLSTM: hidden units, masked at every gate so that they stay out of the range of the state)
     """
     if expected.shape != actual.shape:
         return Difference(np.inf, np.inf)
