@@ -29,9 +29,9 @@ class QuantizedGraph(Graph):
         """A node of one of onnxruntime's own operators."""
         return self.nodes_of(op_type, given, 1, domain=MICROSOFT, **attributes)[0]
 
-    def unit(self) -> tuple[str, str]:
+    def unit(self, scale: float = SCALE) -> tuple[str, str]:
         """The scale and zero point of an activation."""
-        return self.store(SCALE, np.float32), self.store(self.zero_point, self.dtype)
+        return self.store(scale, np.float32), self.store(self.zero_point, self.dtype)
 
     def quantize(self, x: str) -> str:
         """An activation as integers."""

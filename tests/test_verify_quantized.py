@@ -18,6 +18,7 @@ from onnxprune.tracing import trace
 from onnxprune.verify import Verification, random_feeds, verify
 from onnxprune.verify.rounding import rounds, without_rounding
 from onnxprune.verify.runtime import run
+from onnxprune.verify.steps import Steps
 
 
 def three_layers() -> QuantizedGraph:
@@ -109,6 +110,19 @@ def test_a_graph_output_stays_an_integer() -> None:
     g.output(x, g.dequantize(x))
     model = Model(g.model())
     assert without_rounding(model) is model
+
+
+def test_the_step_of_a_tensor_is_the_scale_that_it_comes_from() -> None:
+    g = QuantizedGraph()
+    x = g.rounded(g.image())
+    flat = g.add("Flatten", x)
+    last = g.add("Relu", flat)
+    g.output(last)
+    steps = Steps(Model(g.model()))
+    assert [steps.of(name) for name in (x, flat, last)] == [SCALE, SCALE, 0]
+    assert steps.relative(flat, np.array([[1.0, -4.0]])) == SCALE / 4
+    assert steps.relative("any", np.array([[100, 50]], np.uint8)) == 0.01
+    assert steps.relative(flat, np.zeros((1, 2))) == 0
 
 
 @pytest.mark.parametrize("name", ["INT4", "UINT4", "BFLOAT16", "FLOAT8E4M3FN", "INT8", "BOOL", "FLOAT16"])

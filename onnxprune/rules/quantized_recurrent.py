@@ -66,7 +66,7 @@ def _tie_weight(site: Site, slot: int, scale: int, zero: int, hidden: Expr) -> N
 
 
 def _zero_point(site: Site, slot: int) -> int | None:
-    values = site.float_values(slot)
+    values = site.stored_values(slot)
     if values is None:
         raise UnknownError("its zero points are known only at run time")
     if values.any() and values.size > 1:

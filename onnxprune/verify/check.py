@@ -14,10 +14,11 @@ from onnxprune.errors import ModelError, VerificationError
 from onnxprune.model import ConstantKey, Model
 from onnxprune.tensors import to_tensor
 from onnxprune.tracing import Trace, display_name
-from onnxprune.verify.compare import QUIET_CHANNEL, Difference, difference, relative_step
+from onnxprune.verify.compare import QUIET_CHANNEL, Difference, difference
 from onnxprune.verify.precision import as_float32, is_half
 from onnxprune.verify.rounding import rounds, without_rounding
 from onnxprune.verify.runtime import Feeds, run
+from onnxprune.verify.steps import Steps
 from onnxprune.verify.twin import Probe, copy_model, masked_twin
 
 TOLERANCE = 1e-4
@@ -154,12 +155,14 @@ class _Check:
     def _tolerances(self, optimized: Sequence[NDArray[Any]]) -> list[float]:
         """Return what each tensor's own numerical noise allows."""
         if self.rounded:
-            return [max(QUANTIZED_TOLERANCE, QUANTIZED_STEPS * relative_step(value)) for value in optimized]
+            steps, names = Steps(self.pruned), [*self.outputs, *(probe.pruned for probe in self.probes)]
+            relative = [steps.relative(name, value) for name, value in zip(names, optimized, strict=True)]
+            return [max(QUANTIZED_TOLERANCE, QUANTIZED_STEPS * step) for step in relative]
         try:
             plain = self._masked(optimize=False)
         except ModelError:  # some models run only with their fusions
             return [TOLERANCE] * len(optimized)
-        noise = [difference(o, p).relative for o, p in zip(optimized, plain, strict=True)]
+        noise = [error.relative for error in self._differences(optimized, plain)]
         return [max(TOLERANCE, NOISE_FACTOR * n) if np.isfinite(n) else TOLERANCE for n in noise]
 
     def _effects(self, sound: Sequence[NDArray[Any]], tolerances: Sequence[float]) -> dict[str, float]:

@@ -216,12 +216,13 @@ def test_pooling_joining_and_gemm() -> None:
     x = g.contrib("QLinearConcat", *g.unit(), x, *g.unit(), y, *g.unit(), axis=1)
     x = g.contrib("QLinearAveragePool", x, *g.unit(), *g.unit(), kernel_shape=[2, 2], strides=[2, 2])
     x = g.qlinear_conv(x, 10, 8)
-    x = g.contrib("QLinearGlobalAveragePool", x, *g.unit(), *g.unit())
+    fine = g.unit(1 / 256)
+    x = g.contrib("QLinearGlobalAveragePool", x, *g.unit(), *fine)
     x = g.add("Flatten", x)
     for given, columns in ((8, 5), (5, 2)):
         weight = g.integers(columns, given, axis=0, fan_in=given, symmetric=True)
-        x = g.contrib("QGemm", x, *g.unit(), *weight, g.bias(columns), *g.unit(), transB=1, alpha=1.0)
-    g.output(g.add("DequantizeLinear", g.declare(x, np.uint8, 2, 2), *g.unit()))
+        x = g.contrib("QGemm", x, *fine, *weight, g.bias(columns), *fine, transB=1, alpha=1.0)
+    g.output(g.add("DequantizeLinear", g.declare(x, np.uint8, 2, 2), *fine))
     prove(g.model(), [4, 5, 6, 8])
 
 
