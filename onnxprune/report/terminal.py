@@ -110,6 +110,7 @@ def _verification(report: Report) -> Text:
         return Text("nothing was removed")
     style = "green" if check["verdict"] == "proved" else "yellow"
     twin = " (as float32 twins)" if check["float32_twin"] else ""
+    twin += " (without rounding activations)" if check["unrounded_twin"] else ""
     return Text.assemble(
         ("mask == slice ", style),
         (f"{check['verdict']}{twin}", f"bold {style}"),

@@ -87,9 +87,12 @@ def quantize_dynamically(site: Site) -> None:
     site.out((), 2)
 
 
-def neutral_when_masked(site: Site, slot: int) -> None:
-    """Note that a range is taken over an input: masks act before the node, along every axis."""
-    for axis in range(len(site.axes(slot))):
+def neutral_when_masked(site: Site, slot: int, summed: int = 0) -> None:
+    """Note that a range is taken over an input: masks act before the node, along every axis.
+
+    The last `summed` axes are noted already, since the node sums over them.
+    """
+    for axis in range(len(site.axes(slot)) - summed):
         site.contracts(slot, axis)
 
 
@@ -138,7 +141,7 @@ def integer_matmul_to_float(site: Site) -> None:
 def dynamic_matmul(site: Site) -> None:
     """A matrix product of a real A, quantized over its own range, and a quantized B, with a bias per column."""
     _product(site, Operands(0, 1), 2, 3)
-    neutral_when_masked(site, 0)
+    neutral_when_masked(site, 0, summed=1)
     _add_bias(site, 4)
 
 

@@ -6,7 +6,7 @@ from onnxprune.axes import concat, size
 from onnxprune.rules.elementwise import broadcast
 from onnxprune.rules.normalization import STATISTICS
 from onnxprune.rules.pooling import pooled
-from onnxprune.rules.quantized import MICROSOFT, neutral_when_masked, per_tensor
+from onnxprune.rules.quantized import MICROSOFT, per_tensor
 from onnxprune.rules.registry import rule
 from onnxprune.rules.site import Site, UnknownError, position
 
@@ -60,24 +60,3 @@ def quantized_concat(site: Site) -> None:
             raise UnknownError("it joins axes of sizes known only at run time")
         out[place] = concat(*map(site.resolve, column)) if place == axis else site.resolve(column[0])
     site.out(out)
-
-
-@rule("DynamicQuantizeLSTM", domain=MICROSOFT)
-def quantized_lstm(site: Site) -> None:
-    """X [steps, batch, I] is quantized over its own range, and so is the hidden state, which therefore stays whole."""
-    site.unify(site.axes(0)[2], site.axes(1)[1])
-    neutral_when_masked(site, 0)
-    why = "the scale of its hidden state follows from all units"
-    site.freeze((site.axes(1)[0], site.axes(1)[2]), why)
-    for slot in range(2, site.input_count):
-        if site.has(slot):
-            site.freeze_input(slot, why)
-    directions, hidden, gates = site.axes(2)
-    steps, batch, given = site.axes(0)
-    site.quantized(1, [8], 9, axis=0)
-    site.quantized(2, [10], 11, axis=0)
-    site.work(directions, steps, batch, gates, given)
-    site.work(directions, steps, batch, gates, hidden)
-    sequence, state = (steps, directions, batch, hidden), (directions, batch, hidden)
-    for index, axes in enumerate((sequence, state, state)[: len(site.node.output)]):
-        site.out(axes, index)

@@ -33,7 +33,7 @@ def recurrent(site: Site) -> None:
     if site.has(LENGTHS):
         site.unify(site.axes(LENGTHS)[0], batch)
     for slot in (INITIAL_H, INITIAL_C):
-        _tie_state(site, slot, batch, hidden)
+        tie_state(site, slot, batch, hidden)
     if site.attribute("hidden_size") is not None:
         site.follow_attribute("hidden_size", Size.along(site.resolve(hidden)))
     _finish(site, gates, site.resolve(hidden))
@@ -49,14 +49,15 @@ def _tie_rows(site: Site, slot: int, blocks: int, hidden: Expr) -> None:
     if site.has(slot):
         weight = site.axes(slot)
         site.freeze(weight[0], "both directions stay")
-        site.unify(weight[1], product(_gates(site, blocks), hidden))
+        site.unify(weight[1], product(gates_of(site, blocks), hidden))
 
 
-def _gates(site: Site, count: int) -> Expr:
+def gates_of(site: Site, count: int) -> Expr:
+    """Return the factor of an axis that counts gates, all of which stay."""
     return ONE if count == 1 else Fixed(count, f"{site.label}: every gate stays")
 
 
-def _tie_state(site: Site, slot: int, batch: Expr, hidden: Expr) -> None:
+def tie_state(site: Site, slot: int, batch: Expr, hidden: Expr) -> None:
     """Tie an initial state to the hidden units; zeros, which often serve several layers, are left out instead."""
     if not site.has(slot):
         return
@@ -74,7 +75,7 @@ def _finish(site: Site, gates: int, hidden: Expr) -> None:
     directions, (steps, batch) = site.axes(W)[0], _steps_and_batch(site)
     site.contracts(X, 2)
     site.contracts(R, 2)
-    rows = product(_gates(site, gates), hidden)
+    rows = product(gates_of(site, gates), hidden)
     site.work(steps, batch, directions, rows, site.axes(X)[2])
     site.work(steps, batch, directions, rows, hidden)
     if site.attribute("layout", 0):

@@ -14,9 +14,11 @@ from onnxprune.errors import ModelError, VerificationError
 from onnxprune.model import ConstantKey, Model
 from onnxprune.tensors import to_tensor
 from onnxprune.tracing import Trace, display_name
-from onnxprune.verify.compare import QUIET_CHANNEL, Difference, difference, relative_step
+from onnxprune.verify.compare import QUIET_CHANNEL, Difference, difference
 from onnxprune.verify.precision import as_float32, is_half
+from onnxprune.verify.rounding import rounds, without_rounding
 from onnxprune.verify.runtime import Feeds, run
+from onnxprune.verify.steps import Steps
 from onnxprune.verify.twin import Probe, copy_model, masked_twin
 
 TOLERANCE = 1e-4
@@ -49,6 +51,7 @@ class Verification:
     compared: int
     errors: Mapping[str, float]
     float32_twin: bool
+    unrounded_twin: bool
     nothing_shrank: bool
 
     @property
@@ -67,9 +70,10 @@ def verify(trace: Trace, masks: Mapping[Dim, Mask], pruned: Model, feeds: Feeds)
     """Compare the pruned model with the masked twin on `feeds`, at every output and before every masked contraction.
 
     Per tensor the tolerance is 1e-4, or ten times the noise between onnxruntime's optimization levels on the
-    twin. Half-precision models are compared as float32 twins. Quantized models are run as they stand, without
-    onnxruntime's fusions, and may differ by a step of quantization where rounding falls the other way. Raises
-    `VerificationError` where an error is beyond the tolerance, `ModelError` where a model cannot be run.
+    twin. Half-precision models are compared as float32 twins, quantized ones without the rounding of activations.
+    Where an operator cannot do without, they are run as they stand, without onnxruntime's fusions, and may differ by
+    a step of quantization where rounding falls the other way. Raises `VerificationError` where an error is beyond the
+    tolerance, `ModelError` where a model cannot be run.
     """
     return _Check(trace, masks, pruned, feeds).run()
 
@@ -80,16 +84,25 @@ class _Check:
         self.masks = {dim: mask for dim, mask in masks.items() if not mask.all()}
         self.twin, self.probes = masked_twin(trace, self.masks)
         self.half = is_half(trace.model)
-        self.quantized = bool(trace.record.quantized)
         self.pruned, self.feeds = pruned, feeds
         if self.half:
             self.twin, self.pruned = as_float32(self.twin), as_float32(pruned)
             self.feeds = {n: v.astype(np.float32) if v.dtype.kind in "fV" else v for n, v in feeds.items()}
         self.outputs = [info.name for info in trace.model.proto.graph.output]
+        self.rounded = rounds(self.twin)
+        self.unrounded = self.rounded and self._leave_out_rounding()
+
+    def _leave_out_rounding(self) -> bool:
+        twin, pruned = without_rounding(self.twin), without_rounding(self.pruned)
+        self.rounded = rounds(twin) or rounds(pruned)
+        if not self.rounded:
+            run(self.pruned, self.feeds)  # as it is, it has to run as well
+            self.twin, self.pruned = twin, pruned
+        return not self.rounded
 
     def run(self) -> Verification:
         """Run both models, judge every tensor, and measure what the check would have seen."""
-        expected = self._masked(optimize=not self.quantized)
+        expected = self._masked(optimize=not self.rounded)
         actual = self._sliced(self.pruned)
         tolerances = self._tolerances(expected)
         errors = self._differences(expected, actual)
@@ -104,11 +117,12 @@ class _Check:
             compared=len(errors),
             errors={name: error.relative for name, error in zip(self.outputs, errors, strict=False)},
             float32_twin=self.half,
+            unrounded_twin=self.unrounded,
             nothing_shrank=not self.masks,
         )
 
     def _differences(self, expected: Sequence[NDArray[Any]], actual: Sequence[NDArray[Any]]) -> list[Difference]:
-        quiet = 1.0 if self.quantized else QUIET_CHANNEL
+        quiet = 1.0 if self.rounded or self.unrounded else QUIET_CHANNEL
         return [difference(e, a, quiet) for e, a in zip(expected, actual, strict=True)]
 
     def _judge(self, errors: Sequence[Difference], tolerances: Sequence[float]) -> int:
@@ -131,7 +145,7 @@ class _Check:
 
     def _sliced(self, model: Model) -> list[NDArray[Any]]:
         outputs = [*self.outputs, *(probe.pruned for probe in self.probes)]
-        return run(model, self.feeds, outputs, optimize=not self.quantized)
+        return run(model, self.feeds, outputs, optimize=not self.rounded)
 
     def _kept(self, probe: Probe, value: NDArray[Any]) -> NDArray[Any]:
         for axis, expr in enumerate(probe.axes):
@@ -141,13 +155,15 @@ class _Check:
 
     def _tolerances(self, optimized: Sequence[NDArray[Any]]) -> list[float]:
         """Return what each tensor's own numerical noise allows."""
-        if self.quantized:
-            return [max(QUANTIZED_TOLERANCE, QUANTIZED_STEPS * relative_step(value)) for value in optimized]
+        if self.rounded:
+            steps, names = Steps(self.pruned), [*self.outputs, *(probe.pruned for probe in self.probes)]
+            relative = [steps.relative(name, value) for name, value in zip(names, optimized, strict=True)]
+            return [max(QUANTIZED_TOLERANCE, QUANTIZED_STEPS * step) for step in relative]
         try:
             plain = self._masked(optimize=False)
         except ModelError:  # some models run only with their fusions
             return [TOLERANCE] * len(optimized)
-        noise = [difference(o, p).relative for o, p in zip(optimized, plain, strict=True)]
+        noise = [error.relative for error in self._differences(optimized, plain)]
         return [max(TOLERANCE, NOISE_FACTOR * n) if np.isfinite(n) else TOLERANCE for n in noise]
 
     def _effects(self, sound: Sequence[NDArray[Any]], tolerances: Sequence[float]) -> dict[str, float]:

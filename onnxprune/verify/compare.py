@@ -11,9 +11,6 @@ from numpy.typing import NDArray
 QUIET_CHANNEL = 1e-3
 """A channel below this fraction of its tensor's largest value is judged against that fraction."""
 
-LEVELS = 256
-"""The number of different values that eight bits can hold."""
-
 
 @dataclass(frozen=True)
 class Difference:
@@ -21,6 +18,11 @@ class Difference:
 
     absolute: float
     relative: float
+
+
+def is_narrow(values: NDArray[Any]) -> bool:
+    """Whether values are integers of one byte, which are quantized numbers."""
+    return values.dtype.kind in "iu" and values.dtype.itemsize == 1
 
 
 def difference(expected: NDArray[Any], actual: NDArray[Any], quiet: float = QUIET_CHANNEL) -> Difference:
@@ -32,8 +34,7 @@ def difference(expected: NDArray[Any], actual: NDArray[Any], quiet: float = QUIE
     """
     if expected.shape != actual.shape:
         return Difference(np.inf, np.inf)
-    is_quantized = expected.dtype.kind in "iu" and expected.dtype.itemsize == 1
-    if expected.size == 0 or not (expected.dtype.kind in "fV" or is_quantized):
+    if expected.size == 0 or not (expected.dtype.kind in "fV" or is_narrow(expected)):
         distance = 0.0 if np.array_equal(expected, actual) else 1.0
         return Difference(distance, distance)
     e, a = expected.astype(np.float64), actual.astype(np.float64)
@@ -50,12 +51,3 @@ def difference(expected: NDArray[Any], actual: NDArray[Any], quiet: float = QUIE
     apart, scale = np.abs(e - a).max(axis=others), np.abs(e).max(axis=others)
     floor = max(float(np.max(scale)) * quiet, float(np.finfo(np.float32).tiny))
     return Difference(float(np.max(apart)), float(np.max(apart / np.maximum(scale, floor))))
-
-
-def relative_step(values: NDArray[Any]) -> float:
-    """Return the step between the values of a quantized tensor, relative to the largest; 0 for any other tensor."""
-    levels = np.unique(values.astype(np.float64)) if values.size else np.zeros(1)
-    largest = float(np.abs(levels).max())
-    if not 1 < len(levels) <= LEVELS or not np.isfinite(largest):
-        return 0.0
-    return float(np.diff(levels).min()) / largest
