@@ -17,7 +17,7 @@ import numpy as np
 import onnx
 from google.protobuf.message import DecodeError
 from numpy.typing import NDArray
-from onnx import numpy_helper
+from onnx import inliner, numpy_helper
 
 from onnxprune.errors import ModelError
 
@@ -86,6 +86,16 @@ class Model:
         for tensor in self.tensors():
             if tensor.data_location == onnx.TensorProto.EXTERNAL:
                 self._external_range(tensor)
+
+    def inlined(self) -> Model:
+        """Return the model with the calls of its own functions replaced by their bodies, or itself if it has none."""
+        if not self.proto.functions:
+            return self
+        try:
+            proto = inliner.inline_local_functions(self.proto)
+        except (RuntimeError, ValueError) as error:
+            raise ModelError(f"{self.path or 'the model'}: its functions cannot be inlined ({error})") from error
+        return Model(proto, self.path)
 
     def tensors(self) -> Iterator[onnx.TensorProto]:
         """Yield every stored tensor of every graph: initializers and Constant values."""

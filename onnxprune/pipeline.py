@@ -122,11 +122,11 @@ def inspect_model(source: ModelLike) -> Inspection:
 
 
 def read(source: ModelLike) -> Model:
-    """Return a Model from whatever was given. Raises `ModelError`."""
+    """Return a Model from whatever was given, its own functions inlined. Raises `ModelError`."""
     if isinstance(source, Model):
-        return source
+        return source.inlined()
     if isinstance(source, (str, Path)):
-        return Model.load(source)
+        return Model.load(source).inlined()
     if not isinstance(source, onnx.ModelProto):
         import onnx_graphsurgeon
 
@@ -135,7 +135,7 @@ def read(source: ModelLike) -> Model:
         source = onnx_graphsurgeon.export_onnx(source)
     model = Model(source)
     model.check()
-    return model
+    return model.inlined()
 
 
 def cost_of(found: Trace) -> Cost:

@@ -62,6 +62,11 @@ class Walk:
         self._visit_all(scope)
         return [self._value(scope, info.name, place) for place, info in enumerate(graph.output)]
 
+    def freeze_body(self, key: NodeKey, attribute: str, why: str) -> None:
+        """Freeze what the body that `attribute` of a node holds reads from outside."""
+        for name in _read_in(self.model.graphs[f"{key}.{attribute}/"]):
+            self._freeze(self._known(key.scope, name), why)
+
     def _visit_all(self, scope: str) -> None:
         for index, node in enumerate(self.model.graphs[scope].node):
             self._visit(node, NodeKey(scope, index))
@@ -77,7 +82,17 @@ class Walk:
         opset = self.model.opsets.get(domain, 1)
         shapes = self._output_shapes(node, key, inputs)
         site = Site(
-            node, key, opset, inputs, shapes, self.axes, self.record, self.model, self.trace_body, self.allow_norm
+            node,
+            key,
+            opset,
+            inputs,
+            shapes,
+            self.axes,
+            self.record,
+            self.model,
+            self.trace_body,
+            self.freeze_body,
+            self.allow_norm,
         )
         self._apply_rule(site, domain)
         for index, name in enumerate(node.output):
@@ -134,8 +149,9 @@ class Walk:
             if site.has(slot):
                 site.freeze_input(slot, why)
         reason = f"{site.label}: {why}"
-        for name in _captured(site.node):
-            self._freeze(self._known(site.key.scope, name), reason)
+        for attribute in site.node.attribute:
+            if attribute.type == onnx.AttributeProto.GRAPH:
+                self.freeze_body(site.key, attribute.name, reason)
         inside = f"{site.key}."
         for name, tensor in self.tensors.items():
             if name.startswith(inside):
@@ -244,11 +260,11 @@ def _fixed(length: int | str | None, why: str, symbol: str) -> Expr:
     return Fixed(None, why, length or symbol)
 
 
-def _captured(node: onnx.NodeProto) -> Iterator[str]:
-    """Yield the names that the bodies of a node read, from wherever they come."""
-    for attribute in node.attribute:
-        if attribute.type == onnx.AttributeProto.GRAPH:
-            for inner in attribute.g.node:
-                yield from inner.input
-                yield from _captured(inner)
-            yield from (output.name for output in attribute.g.output)
+def _read_in(graph: onnx.GraphProto) -> Iterator[str]:
+    """Yield the names that a body reads, from wherever they come, with those that the bodies in it read."""
+    for node in graph.node:
+        yield from node.input
+        for attribute in node.attribute:
+            if attribute.type == onnx.AttributeProto.GRAPH:
+                yield from _read_in(attribute.g)
+    yield from (output.name for output in graph.output)

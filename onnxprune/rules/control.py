@@ -15,10 +15,25 @@ SCALAR = Tensor(())
 @rule("If")
 def if_(site: Site) -> None:
     """Both branches give the same outputs; they read the rest of the graph by name."""
-    site.freeze_input(0, "it is a condition")
+    taken = _decided(site)
+    if taken is not None:
+        site.freeze_body("else_branch" if taken == "then_branch" else "then_branch", "its branch is never taken")
+        for index, tensor in enumerate(site.body(taken, [])):
+            site.freeze_content(tensor.content, "its size leaves a body")
+            site.out(tensor.axes, index)
+        return
     branches = zip(site.body("then_branch", []), site.body("else_branch", []), strict=True)
     for index, (yes, no) in enumerate(branches):
         site.out(_tied(site, yes, no), index)
+
+
+def _decided(site: Site) -> str | None:
+    """Return the branch that is taken whatever the input, or None where the input decides."""
+    content = site.content(0)
+    site.freeze_input(0, "it is a condition")
+    if content is None or content.size != 1 or content.ravel()[0].is_symbolic:
+        return None
+    return "then_branch" if content.ravel()[0].dense else "else_branch"
 
 
 @rule("Loop")
