@@ -62,7 +62,7 @@ class Walk:
         self._visit_all(scope)
         return [self._value(scope, info.name, place) for place, info in enumerate(graph.output)]
 
-    def freeze_body(self, key: NodeKey, attribute: str, why: str) -> None:
+    def _freeze_body(self, key: NodeKey, attribute: str, why: str) -> None:
         """Freeze what the body that `attribute` of a node holds reads from outside."""
         for name in _read_in(self.model.graphs[f"{key}.{attribute}/"]):
             self._freeze(self._known(key.scope, name), why)
@@ -91,7 +91,6 @@ class Walk:
             self.record,
             self.model,
             self.trace_body,
-            self.freeze_body,
             self.allow_norm,
         )
         self._apply_rule(site, domain)
@@ -151,7 +150,7 @@ class Walk:
         reason = f"{site.label}: {why}"
         for attribute in site.node.attribute:
             if attribute.type == onnx.AttributeProto.GRAPH:
-                self.freeze_body(site.key, attribute.name, reason)
+                self._freeze_body(site.key, attribute.name, reason)
         inside = f"{site.key}."
         for name, tensor in self.tensors.items():
             if name.startswith(inside):

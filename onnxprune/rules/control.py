@@ -16,15 +16,13 @@ SCALAR = Tensor(())
 def if_(site: Site) -> None:
     """Both branches give the same outputs; they read the rest of the graph by name."""
     taken = _decided(site)
-    if taken is not None:
-        site.freeze_body("else_branch" if taken == "then_branch" else "then_branch", "its branch is never taken")
-        for index, tensor in enumerate(site.body(taken, [])):
+    branches = {name: site.body(name, []) for name in ("then_branch", "else_branch")}
+    for index, (yes, no) in enumerate(zip(*branches.values(), strict=True)):
+        # A branch that is never taken has to stay valid, but need not give what the other gives.
+        chosen = branches[taken][index] if taken is not None else None
+        for tensor in (yes, no):
             site.freeze_content(tensor.content, "its size leaves a body")
-            site.out(tensor.axes, index)
-        return
-    branches = zip(site.body("then_branch", []), site.body("else_branch", []), strict=True)
-    for index, (yes, no) in enumerate(branches):
-        site.out(_tied(site, yes, no), index)
+        site.out(chosen.axes if chosen is not None else _tied(site, yes, no), index)
 
 
 def _decided(site: Site) -> str | None:

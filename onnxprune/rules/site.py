@@ -51,7 +51,6 @@ class Site:
         record: Record,
         model: Model,
         trace_body: Callable[[NodeKey, str, Sequence[Tensor]], list[Tensor]],
-        freeze_body: Callable[[NodeKey, str, str], None],
         allow_norm: bool = False,
     ) -> None:
         self.node = node
@@ -67,7 +66,6 @@ class Site:
         self._record = record
         self._model = model
         self._trace_body = trace_body
-        self._freeze_body = freeze_body
         self._attributes = {a.name: onnx.helper.get_attribute_value(a) for a in node.attribute}
 
     @property
@@ -282,10 +280,6 @@ class Site:
     def body(self, attribute: str, inputs: Sequence[Tensor]) -> list[Tensor]:
         """Trace the body that an attribute holds, given its inputs, and return its outputs."""
         return self._trace_body(self.key, attribute, inputs)
-
-    def freeze_body(self, attribute: str, why: str) -> None:
-        """Freeze what a body that is not traced reads from outside; its own constants stay as they are."""
-        self._freeze_body(self.key, attribute, f"{self.label}: {why}")
 
     def tensor(self, slot: int) -> Tensor:
         """Return all that is known of an input, to hand it on to a body, and claim it; its content is frozen."""
