@@ -54,6 +54,10 @@ Seed = Annotated[int, typer.Option("--seed", help="Seed of everything random.")]
 
 WHAT, HOW, OUT = "What to remove", "How to choose", "Output"
 
+AllowNorm = Annotated[
+    bool, typer.Option("--allow-norm", help="Also prune the width that norms are taken over.", rich_help_panel=WHAT)
+]
+
 
 def _version(show: bool) -> None:
     if show:
@@ -89,9 +93,7 @@ def prune(
     best_effort: Annotated[
         bool, typer.Option("--best-effort", help="Take what can be had instead of failing.", rich_help_panel=WHAT)
     ] = False,
-    allow_norm: Annotated[
-        bool, typer.Option("--allow-norm", help="Also prune the width that norms are taken over.", rich_help_panel=WHAT)
-    ] = False,
+    allow_norm: AllowNorm = False,
     criterion: Annotated[
         str, typer.Option("--criterion", help="Importance: l1, l2 or random.", rich_help_panel=HOW)
     ] = "l2",
@@ -170,13 +172,13 @@ def apply_(
 
 
 @app.command()
-def inspect(model: ModelPath, as_json: AsJson = False, verbose: Verbose = False) -> None:
+def inspect(model: ModelPath, allow_norm: AllowNorm = False, as_json: AsJson = False, verbose: Verbose = False) -> None:
     """List what can be pruned, and why the rest cannot."""
     with _failing_in_one_line(as_json, verbose):
         from onnxprune.pipeline import inspect_model
         from onnxprune.report.terminal import show_inspection
 
-        found = inspect_model(model)
+        found = inspect_model(model, allow_norm)
         if as_json:
             _print_json(found.as_dict())
         else:

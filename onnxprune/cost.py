@@ -29,13 +29,17 @@ class Term:
 
 
 class Cost:
-    """Parameters and MACs of one model as functions of the number of units that each dim keeps."""
+    """Parameters and MACs of one model as functions of the number of units that each dim keeps.
+
+    `uncounted` is the number of nodes whose MACs depend on a size that is not known: it counts as 1.
+    """
 
     def __init__(self, trace: Trace, symbols: Mapping[str, int]) -> None:
         """`symbols` gives the sizes that only the running model knows; one that is not there counts as 1."""
         self.dims = trace.dims
         self._tensors = _tensor_terms(trace)
         self._work = [_term(work.axes, symbols) for work in trace.work]
+        self.uncounted = sum(not symbols_of(work.axes) <= symbols.keys() for work in trace.work)
 
     def params(self, counts: Counts) -> int:
         """Return the number of parameters: weights, biases, normalization and embedding values."""
@@ -55,7 +59,7 @@ def open_sizes(trace: Trace) -> dict[str, int]:
 
     Where they do not all stand in the shapes of the inputs, the graph is traced once more at concrete sizes.
     """
-    needed = {symbol for work in trace.work for axis in work.axes for symbol in symbols(axis)}
+    needed = {symbol for work in trace.work for symbol in symbols_of(work.axes)}
     values = _sizes_of_inputs(trace, concrete_inputs(trace.model))
     if needed <= values.keys():
         return values
@@ -78,6 +82,11 @@ def _sizes_of_inputs(trace: Trace, inputs: Mapping[str, tuple[int, ...]]) -> dic
         for axis, length in zip(trace.tensors[name].axes or (), shape, strict=False):
             values.update(dict.fromkeys(symbols(axis), length))
     return values
+
+
+def symbols_of(axes: tuple[Expr, ...]) -> set[str]:
+    """Return the names of the sizes in some axes that only the running model knows."""
+    return {symbol for axis in axes for symbol in symbols(axis)}
 
 
 def symbols(expr: Expr) -> set[str]:

@@ -115,9 +115,9 @@ def apply_plan(
     return Result(report, pruned, found, masks, changes)
 
 
-def inspect_model(source: ModelLike) -> Inspection:
+def inspect_model(source: ModelLike, allow_norm: bool = False) -> Inspection:
     """Tell what can be pruned in a model, and why the rest cannot."""
-    found = trace(read(source))
+    found = trace(read(source), allow_norm=allow_norm)
     return inspect_trace(found, cost_of(found))
 
 

@@ -24,6 +24,8 @@ INTEGER = {TensorProto.INT64, TensorProto.INT32}
 INDEX_TYPES = {TensorProto.INT64, TensorProto.BOOL, TensorProto.STRING}
 """Constants of these types are indices, shapes and masks: their axes never shrink of themselves."""
 
+CUTTING = frozenset({"Slice", "Split"})
+
 
 class Walk:
     """The state of one walk over a model and the bodies of its control flow."""
@@ -38,7 +40,7 @@ class Walk:
         self.types = inferred.types
         self._shapes = dict(inferred.shapes)
         self._tied: dict[ConstantKey, tuple[Expr, ...]] = {}
-        self._uses_of = _count_uses(model)
+        self._readers = _readers(model)
 
     def run(self) -> None:
         """Walk the main graph, freeze its inputs and outputs, and settle which sizes can be rewritten."""
@@ -215,24 +217,32 @@ class Walk:
         if tensor.data_type in INDEX_TYPES:
             return tuple(_fixed(n, "indices and shapes are not pruned", "") for n in tensor.dims)
         axes = tuple(self.axes.dim(length) for length in tensor.dims)
-        if self._uses_of.get(constant[1], 0) > 1 and self._is_tied_on_purpose(tensor):
+        readers = self._readers.get(constant[1], [])
+        if len(readers) > 1 and self._is_tied_on_purpose(tensor, readers):
             self._tied[constant] = axes
         return axes
 
-    def _is_tied_on_purpose(self, tensor: TensorProto) -> bool:
-        """Whether several uses of a constant are one parameter, rather than equal bytes that an exporter merged."""
+    def _is_tied_on_purpose(self, tensor: TensorProto, readers: Sequence[str]) -> bool:
+        """Whether several uses of a constant are one parameter, rather than equal bytes that an exporter merged.
+
+        A parameter that is cut in pieces is one; so is a matrix, unless all its values are the same.
+        """
+        if set(readers) <= CUTTING:
+            return True
         if sum(length > 1 for length in tensor.dims) < 2:
             return False
         values = self.model.array(tensor)
         return bool((values != values.flat[0]).any())
 
 
-def _count_uses(model: Model) -> dict[str, int]:
-    uses: dict[str, int] = {}
+def _readers(model: Model) -> dict[str, list[str]]:
+    """Return the operators that read each name, once for each time."""
+    readers: dict[str, list[str]] = {}
     for graph in model.graphs.values():
-        for name in (name for node in graph.node for name in node.input):
-            uses[name] = uses.get(name, 0) + 1
-    return uses
+        for node in graph.node:
+            for name in node.input:
+                readers.setdefault(name, []).append(node.op_type)
+    return readers
 
 
 def _unknown_output(site: Site, index: int) -> Tensor:

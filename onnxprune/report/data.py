@@ -8,6 +8,7 @@ from typing import Any
 
 from onnxprune.axes import Dim, Mask, free_dims, reasons, size
 from onnxprune.cost import Cost
+from onnxprune.fixed_mathematics import fixed_mathematics
 from onnxprune.options import Options
 from onnxprune.parameters import parameter_uses
 from onnxprune.plan import member_names
@@ -87,6 +88,10 @@ def report_of(trace: Trace, cost: Cost, selection: Selection, options: Options, 
         options=options.as_dict(),
     )
     report.warnings.extend(_warnings(report, check))
+    if cost.uncounted:
+        report.warnings.append(
+            f"the MACs of {cost.uncounted} nodes depend on sizes that only the running model knows; those count as 1"
+        )
     report.warnings.extend(_approximations(trace, selection.masks))
     return report
 
@@ -136,7 +141,8 @@ def _frozen(trace: Trace) -> Iterator[tuple[str, str]]:
 
 def inspect_trace(trace: Trace, cost: Cost) -> Inspection:
     """Tell what can be pruned: every dim with what hangs on one of its units, and every reason why not, counted."""
-    floor = {dim: trace.axes.minimum(dim) for dim in trace.dims}
+    protected = fixed_mathematics(trace)
+    floor = {dim: trace.axes.minimum(dim) for dim in trace.dims if dim not in protected}
     params, macs = cost.params({}), cost.macs({})
     dims = []
     for dim in trace.dims:
@@ -149,6 +155,7 @@ def inspect_trace(trace: Trace, cost: Cost) -> Inspection:
                 "params_per_unit": cost.params(one) - cost.params(two),
                 "macs_per_unit": cost.macs(one) - cost.macs(two),
                 "members": member_names(trace, dim),
+                "protected": protected.get(dim),
             }
         )
     return Inspection(

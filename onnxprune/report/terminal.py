@@ -39,6 +39,8 @@ def show_inspection(found: Inspection, console: Console) -> None:
             str(len(dim["members"])),
         )
     console.print(table)
+    for reason in dict.fromkeys(dim["protected"] for dim in found.dims if dim["protected"]):
+        console.print(Text(f"protected: {reason}", style="yellow"))
     if found.not_prunable:
         console.print(_reasons(found.not_prunable))
     console.print(
