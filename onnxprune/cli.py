@@ -107,8 +107,14 @@ def prune(
         int, typer.Option("--min-channels", help="Units that every dim keeps.", rich_help_panel=HOW)
     ] = 1,
     max_layer_amount: Annotated[
-        float, typer.Option("--max-layer-amount", help="Most that one dim may lose.", rich_help_panel=HOW)
-    ] = 1.0,
+        float | None,
+        typer.Option(
+            "--max-layer-amount",
+            help="Most that one dim may lose. Default: 0.9, or all but one unit where the budget needs it.",
+            rich_help_panel=HOW,
+            show_default=False,
+        ),
+    ] = None,
     output: Annotated[
         Path | None,
         typer.Option("--output", "-o", help="Where to write. Default: model.pruned.onnx.", rich_help_panel=OUT),

@@ -22,7 +22,7 @@ class Options:
     scope: str = "global"
     round_to: int = 1
     min_channels: int = 1
-    max_layer_amount: float = 1.0
+    max_layer_amount: float | None = None
     include: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
     best_effort: bool = False
@@ -36,7 +36,7 @@ class Options:
         _one_of("--scope", self.scope, SCOPES)
         if self.round_to < 1 or self.min_channels < 1:
             raise UsageError("--round-to and --min-channels must be at least 1")
-        if not 0 < self.max_layer_amount <= 1:
+        if self.max_layer_amount is not None and not 0 < self.max_layer_amount <= 1:
             raise UsageError(f"--max-layer-amount {self.max_layer_amount}: it must be above 0 and at most 1")
 
     @staticmethod

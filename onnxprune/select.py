@@ -18,6 +18,9 @@ from onnxprune.fixed_mathematics import fixed_mathematics
 from onnxprune.options import Options
 from onnxprune.tracing import Trace, display_name
 
+CAUTION = (0.9, 1.0)
+"""What a dim may lose unless `--max-layer-amount` says so: the second only where the budget asks for it."""
+
 TOLERANCE = 0.01
 """An amount that is missed by no more than this is met."""
 
@@ -35,18 +38,24 @@ def select(trace: Trace, saliency: Saliency, cost: Cost, options: Options) -> Se
     """Choose the units to remove.
 
     All units stand in one queue, the least salient first, and are removed until the budget is reached; the
-    number removed is found by bisection, since costs only fall along the queue. Raises `BudgetError` where the
-    queue ends first, unless `options.best_effort`.
+    number removed is found by bisection, since costs only fall along the queue. Unless told otherwise every dim
+    keeps a tenth of its units, and gives them up only where the budget cannot be met in any other way. Raises
+    `BudgetError` where it cannot be met at all, unless `options.best_effort`.
     """
     protected = _protected(trace, options)
     dims = [dim for dim in trace.dims if dim not in protected]
-    floors = {dim: _floor(trace, dim, options) for dim in dims}
-    queue = _Queue(dims, saliency, floors, options)
-    removed = _fewest_removed(queue, cost, options)
-    counts = queue.counts(removed)
-    reached = _reached(cost, options.budget, counts)
+    limits = CAUTION if options.max_layer_amount is None else (options.max_layer_amount,)
+    reached, counts, queue = 0.0, {}, None
+    for limit in limits:
+        floors = {dim: _floor(trace, dim, options.min_channels, limit) for dim in dims}
+        queue = _Queue(dims, saliency, floors, options)
+        counts = queue.counts(_fewest_removed(queue, cost, options))
+        reached = _reached(cost, options.budget, counts)
+        if reached >= options.amount:
+            break
     if reached < options.amount - TOLERANCE and not options.best_effort:
         raise BudgetError(_explain(trace, cost, options, reached, protected))
+    assert queue is not None
     return Selection(queue.masks(counts), reached, protected)
 
 
@@ -112,9 +121,9 @@ def _reached(cost: Cost, budget: str, counts: Counts) -> float:
     return 1 - measure(counts) / dense if dense else 0.0
 
 
-def _floor(trace: Trace, dim: Dim, options: Options) -> int:
-    by_share = int(np.ceil(round(dim.size * (1 - options.max_layer_amount), 9)))
-    return min(dim.size, max(trace.axes.minimum(dim), options.min_channels, by_share))
+def _floor(trace: Trace, dim: Dim, min_channels: int, max_layer_amount: float) -> int:
+    by_share = int(np.ceil(round(dim.size * (1 - max_layer_amount), 9)))
+    return min(dim.size, max(trace.axes.minimum(dim), min_channels, by_share))
 
 
 def _protected(trace: Trace, options: Options) -> dict[Dim, str]:
@@ -146,7 +155,7 @@ def _explain(trace: Trace, cost: Cost, options: Options, reached: float, protect
     stops = [f"{len(trace.dims)} prunable dims at their smallest widths"]
     if protected:
         stops.append(f"{len(protected)} protected (--include, --exclude, fixed mathematics)")
-    if options.max_layer_amount < 1 or options.min_channels > 1 or options.round_to > 1:
+    if options.max_layer_amount is not None or options.min_channels > 1 or options.round_to > 1:
         stops.append("--max-layer-amount, --min-channels or --round-to")
     return (
         f"{options.amount:.0%} of the {options.budget} cannot be removed: {reached:.1%} is the most, "
