@@ -96,7 +96,7 @@ class Graph:
         return name
 
     def conv(self, x: str, channels: int, kernel: int = 1, group: int = 1, bias: bool = True, **attributes: Any) -> str:
-        """A convolution of `x` to `channels` channels, padded to keep the positions unless `attributes` say otherwise."""
+        """A convolution to `channels` channels, padded to keep the positions unless `attributes` say otherwise."""
         given, *positions = self.shape(x)[1:]
         taps = [kernel] * len(positions)
         w = self.weight(channels, given // group, *taps, fan_in=given // group * math.prod(taps))
@@ -164,12 +164,25 @@ class Graph:
     def shape(self, name: str) -> tuple[int, ...]:
         """The inferred shape of a tensor."""
         if name not in self._shapes:
-            inferred = shape_inference.infer_shapes(self._proto([]), data_prop=True).graph
-            for info in (*inferred.input, *inferred.value_info):
-                if info.type.tensor_type.HasField("shape"):
-                    self._shapes[info.name] = tuple(dim.dim_value for dim in info.type.tensor_type.shape.dim)
-            self._shapes.update({tensor.name: tuple(tensor.dims) for tensor in self.stored})
+            self._infer()
+        if name not in self._shapes:
+            self._declare_functions()
+            self._infer()
         return self._shapes[name]
+
+    def _infer(self) -> None:
+        inferred = shape_inference.infer_shapes(self._proto([]), data_prop=True).graph
+        for info in (*inferred.input, *inferred.value_info):
+            if info.type.tensor_type.HasField("shape"):
+                self._shapes[info.name] = tuple(dim.dim_value for dim in info.type.tensor_type.shape.dim)
+        self._shapes.update({tensor.name: tuple(tensor.dims) for tensor in self.stored})
+
+    def _declare_functions(self) -> None:
+        """Declare what onnx does not infer: normalizations that it knows only as functions keep the shape."""
+        for node in self.nodes:
+            if node.op_type in ("GroupNormalization", "MeanVarianceNormalization"):
+                shape = self._shapes[node.input[0]]
+                self.declared.append(helper.make_tensor_value_info(node.output[0], TensorProto.FLOAT, shape))
 
     def model(self) -> onnx.ModelProto:
         """The finished model, with the types and shapes of its outputs."""

@@ -40,7 +40,7 @@ def _draw(
             return np.full(shape, SAMPLE_RATE, dtype)
         return rng.integers(0, _vocabulary(trace, info.name), shape).astype(dtype)
     if dtype.kind == "b":
-        return np.ones(shape, dtype) if "mask" in info.name else rng.random(shape) < 0.5
+        return np.ones(shape, dtype) if "mask" in info.name else np.asarray(rng.random(shape) < 0.5)
     if dtype.kind not in "fV":
         raise ModelError(f"input '{info.name}' holds {dtype}; give inputs, or skip the check with --no-verify")
     return rng.standard_normal(shape).astype(dtype)

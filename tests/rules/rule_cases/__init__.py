@@ -1,4 +1,4 @@
-"""The cases of the operator rules: one module a family, like `onnxprune.rules`, and one for patterns of several operators."""
+"""The cases of the operator rules: one module a family, like `onnxprune.rules`, and one for whole patterns."""
 
 from rule_cases import (
     contraction,

@@ -63,7 +63,7 @@ def grouped_conv_of_one_output_each(g: Graph) -> None:
     g.finish(g.conv(g.conv(g.image(), 8), 4, group=4))
 
 
-@case(5, frozen="'input_1': it is an input of the model")
+@case(2, 5, frozen="'input_1' is an input of the model")
 def grouped_conv_of_an_input(g: Graph) -> None:
     g.finish(g.conv(g.image(8), 8, group=4), hidden=5)
 
@@ -74,7 +74,7 @@ def grouped_conv_twice(g: Graph) -> None:
     g.finish(g.conv(x, 20, group=4))
 
 
-@case(2, 2, 2, 3)
+@case(2, 2, 2, 2, 3)
 def grouped_conv_with_other_groups(g: Graph) -> None:
     """Groups of 4 and of 2 over 8 channels: 2 * 2 * 2."""
     x = g.conv(g.conv(g.image(), 8), 8, group=4)
@@ -141,7 +141,7 @@ def gemm_case(trans_a: int, trans_b: int, bias: tuple[int, ...] | None) -> Calla
     def build(g: Graph) -> None:
         x = g.input(*((3, 4) if trans_a else (4, 3)))
         w1, w2 = (g.weight(*(dims[::-1] if trans_b else dims)) for dims in ((3, 6), (6, 2)))
-        c = [] if bias is None else [g.weight(*bias)]
+        c = [] if bias is None else [g.positive(*bias)]
         y = g.add("Relu", g.add("Gemm", x, w1, *c, transA=trans_a, transB=trans_b, alpha=0.5, beta=2.0))
         if trans_a:
             y = g.transpose(y, 1, 0)

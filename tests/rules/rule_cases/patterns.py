@@ -19,20 +19,20 @@ def shuffled(g: Graph, x: str, groups: int) -> str:
     return g.reshape(y, n, c, h, w)
 
 
-@case(2, 2, 3)
+@case(2, 3, 4)
 def channel_shuffle_between_grouped_convs(g: Graph) -> None:
     """Three groups of four, shuffled: every group of the second conv takes from every group of the first."""
     x = g.conv(g.conv(g.image(), 6), 12, group=3)
     g.finish(shuffled(g, x, 3))
 
 
-@case(2, 3, 4)
+@case(3, 4)
 def channel_shuffle(g: Graph) -> None:
     x = shuffled(g, g.conv(g.image(), 12), 3)
     g.finish(g.add("Add", shuffled(g, x, 4), g.conv(x, 12)))
 
 
-@case(6)
+@case(3, 3)
 def shuffle_unit_ties_two_branches(g: Graph) -> None:
     """ShuffleNet v2: concat, shuffle in two groups, split in halves."""
     image = g.image(side=4)
