@@ -21,6 +21,7 @@ from onnxprune.tracing import Trace, display_name
 CAUTION = (0.9, 1.0)
 """What a dim may lose unless `--max-layer-amount` says so: the second only where the budget asks for it."""
 
+MAX_PASSED_OVER = 16
 TOLERANCE = 0.01
 """An amount that is missed by no more than this is met."""
 
@@ -38,24 +39,22 @@ def select(trace: Trace, saliency: Saliency, cost: Cost, options: Options) -> Se
     """Choose the units to remove.
 
     All units stand in one queue, the least salient first, and are removed until the budget is reached; the
-    number removed is found by bisection, since costs only fall along the queue. Unless told otherwise every dim
+    number removed is found by bisection, since costs only fall along the queue. Where the last unit overshoots
+    by much (a whole head, say) it is passed over for smaller ones. Unless told otherwise every dim
     keeps a tenth of its units, and gives them up only where the budget cannot be met in any other way. Raises
     `BudgetError` where it cannot be met at all, unless `options.best_effort`.
     """
     protected = _protected(trace, options)
     dims = [dim for dim in trace.dims if dim not in protected]
     limits = CAUTION if options.max_layer_amount is None else (options.max_layer_amount,)
-    reached, counts, queue = 0.0, {}, None
     for limit in limits:
         floors = {dim: _floor(trace, dim, options.min_channels, limit) for dim in dims}
         queue = _Queue(dims, saliency, floors, options)
-        counts = queue.counts(_fewest_removed(queue, cost, options))
-        reached = _reached(cost, options.budget, counts)
-        if reached >= options.amount:
+        counts, reached = _closest(queue, cost, options)
+        if reached >= options.amount or limit == limits[-1]:
             break
     if reached < options.amount - TOLERANCE and not options.best_effort:
         raise BudgetError(_explain(trace, cost, options, reached, protected))
-    assert queue is not None
     return Selection(queue.masks(counts), reached, protected)
 
 
@@ -81,6 +80,11 @@ class _Queue:
             return np.arange(1, removable + 1) / dim.size
         return values[self._order[dim][:removable]]
 
+    def pass_over(self, place: int) -> None:
+        """Take the unit at a place, and what follows of its dim, out of the queue."""
+        later = np.arange(len(self._owner)) >= place
+        self._owner = self._owner[~(later & (self._owner == self._owner[place]))]
+
     def counts(self, removed: int) -> dict[Dim, int]:
         """Return how many units each dim keeps once the first `removed` of the queue are gone."""
         gone = np.bincount(self._owner[:removed], minlength=len(self._dims))
@@ -99,6 +103,25 @@ class _Queue:
                 mask[self._order[dim][: dim.size - counts[dim]]] = False
                 masks[dim] = mask
         return masks
+
+
+def _closest(queue: _Queue, cost: Cost, options: Options) -> tuple[dict[Dim, int], float]:
+    """Return the kept counts that reach the amount and overshoot it least, and what they reach."""
+    removed = _fewest_removed(queue, cost, options)
+    best = queue.counts(removed)
+    reached = _reached(cost, options.budget, best)
+    for _ in range(MAX_PASSED_OVER):
+        if not removed or reached <= options.amount + TOLERANCE:
+            break
+        queue.pass_over(removed - 1)
+        removed = _fewest_removed(queue, cost, options)
+        counts = queue.counts(removed)
+        other = _reached(cost, options.budget, counts)
+        if other < options.amount:
+            break
+        if other < reached:
+            best, reached = counts, other
+    return best, reached
 
 
 def _fewest_removed(queue: _Queue, cost: Cost, options: Options) -> int:

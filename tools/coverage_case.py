@@ -1,0 +1,131 @@
+"""One model of the coverage run, measured in a process of its own: `python tools/coverage_case.py MODEL RESULT`.
+
+Writes plain data as JSON to RESULT. What the user could mend becomes an outcome; anything else is a crash and is
+left to end the process with its traceback.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import onnx
+import onnxruntime
+
+from onnxprune.errors import ModelError, OnnxPruneError, VerificationError
+from onnxprune.options import Options
+from onnxprune.pipeline import Result, cost_of, prune_model, read, usable_feeds
+from onnxprune.report import inspect_trace
+from onnxprune.tracing import Trace, trace
+from onnxprune.verify import verify
+
+AMOUNT = 0.5
+OPTIONS = Options(amount=AMOUNT, budget="macs", best_effort=True)
+REASONS_KEPT = 5
+
+
+def measure(path: Path) -> dict[str, Any]:
+    """Prune one model, prove it, write it, load what was written, and return every figure."""
+    facts: dict[str, Any] = {"bytes": path.stat().st_size, "valid_before": is_valid(path)}
+    start = time.perf_counter()
+    try:
+        model = read(path)
+        facts |= _inspected(*_timed_trace(model))
+        result = prune_model(model, OPTIONS, check=False)
+        facts |= _pruned(result)
+        facts |= _written(result)
+        facts |= _verified(result)
+    except OnnxPruneError as error:
+        facts |= {"outcome": "refused", "message": str(error)}
+    facts["seconds"] = round(time.perf_counter() - start, 1)
+    return facts
+
+
+def is_valid(path: Path) -> bool:
+    """Whether onnx's own checker, shapes and all, has nothing to say against a model."""
+    try:
+        onnx.checker.check_model(str(path), full_check=True)
+    except Exception:  # the checker raises a type of its own, shape inference another, C++ a third
+        return False
+    return True
+
+
+def loads(path: Path) -> bool:
+    """Whether onnxruntime can load a model."""
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 4
+    try:
+        onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    except Exception:  # onnxruntime raises a dozen types that share no base
+        return False
+    return True
+
+
+def _timed_trace(model: Any) -> tuple[Trace, float]:
+    start = time.process_time()
+    found = trace(model)
+    return found, round(time.process_time() - start, 2)
+
+
+def _inspected(found: Trace, seconds: float) -> dict[str, Any]:
+    inspection = inspect_trace(found, cost_of(found))
+    groups = inspection.not_prunable
+    return {
+        "trace_cpu_seconds": seconds,
+        "dims": len(inspection.dims),
+        "protected_dims": sum(dim["protected"] is not None for dim in inspection.dims),
+        "params": inspection.params,
+        "macs": inspection.macs,
+        "prunable_params": inspection.prunable_params if inspection.params else None,
+        "prunable_macs": inspection.prunable_macs if inspection.macs else None,
+        "reasons": [{key: group[key] for key in ("reason", "count", "first", "node")} for group in groups],
+    }
+
+
+def _pruned(result: Result) -> dict[str, Any]:
+    report = result.report
+    return {
+        "params_after": report.params.after,
+        "macs_after": report.macs.after,
+        "reached": report.amount["reached"],
+        "said": len(report.not_pruned) + len(report.warnings),
+        "warnings": report.warnings,
+    }
+
+
+def _written(result: Result) -> dict[str, Any]:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "pruned.onnx"
+        result.save(path)
+        return {"bytes_after": path.stat().st_size, "valid_after": is_valid(path), "loads": loads(path)}
+
+
+def _verified(result: Result) -> dict[str, Any]:
+    try:
+        feeds = usable_feeds(result.trace)
+    except ModelError as error:
+        return {"outcome": "dense does not run", "message": str(error)}
+    try:
+        check = verify(result.trace, result.masks, result.pruned, feeds)
+    except VerificationError as error:
+        return {"outcome": "mask != slice", "message": str(error)}
+    except ModelError as error:
+        return {"outcome": "pruned does not run", "message": str(error)}
+    return {
+        "outcome": check.verdict,
+        "error": check.max_rel_error,
+        "tolerance": check.tolerance,
+        "power": check.power,
+        "unseen": list(check.unseen),
+        "compared": check.compared,
+        "float32_twin": check.float32_twin,
+        "unrounded_twin": check.unrounded_twin,
+    }
+
+
+if __name__ == "__main__":
+    Path(sys.argv[2]).write_text(json.dumps(measure(Path(sys.argv[1]))))
