@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from onnxprune.pipeline import Result
 
-EXIT_FAILED, EXIT_USAGE = 1, 2
+EXIT_FAILED, EXIT_USAGE, EXIT_INTERRUPTED = 1, 2, 130
 
 
 class PruneByDefault(TyperGroup):
@@ -247,18 +247,21 @@ def _failing_in_one_line(as_json: bool, verbose: bool) -> Iterator[None]:
 
     try:
         yield
-    except (OnnxPruneError, InternalError) as error:
+    except typer.Exit:
+        raise
+    except KeyboardInterrupt:
+        typer.echo("interrupted; nothing was written", err=True)
+        raise typer.Exit(EXIT_INTERRUPTED) from None
+    except Exception as error:  # the border: whatever is not the user's to mend is reported as ours
         if verbose:
             import traceback
 
             traceback.print_exc()
+        known = error if isinstance(error, OnnxPruneError) else InternalError.of(error)
         if as_json:
-            _print_json({"error": str(error)})
-        typer.echo(f"error: {error}", err=True)
+            _print_json({"error": str(known)})
+        typer.echo(f"error: {known}", err=True)
         raise typer.Exit(EXIT_USAGE if isinstance(error, UsageError) else EXIT_FAILED) from None
-    except KeyboardInterrupt:
-        typer.echo("interrupted; nothing was written", err=True)
-        raise typer.Exit(130) from None
 
 
 @contextmanager

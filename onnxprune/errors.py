@@ -40,4 +40,13 @@ class VerificationError(OnnxPruneError):
 
 
 class InternalError(Exception):
-    """A mistake of onnxprune's own. Please report it with the model, or the output of `onnxprune inspect`."""
+    """A mistake of onnxprune's own."""
+
+    @staticmethod
+    def of(error: Exception) -> InternalError:
+        """Return an unforeseen error as one line that says whose it is and what to do."""
+        what = " ".join(f"{type(error).__name__}: {error}".split())
+        return InternalError(
+            f"this is a mistake of onnxprune's ({what[:200]}); please report it with the command and, where you can, "
+            "the model; --verbose shows where it happened"
+        )

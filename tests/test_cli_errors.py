@@ -279,3 +279,13 @@ def test_when_the_model_cannot_be_written_neither_is_the_plan(
 def test_stderr_holds_the_message_and_nothing_else(tmp_path: Path) -> None:
     result = run(write(unprunable(), tmp_path / "net.onnx"))
     assert result.stderr == error_line(result) + "\n"
+
+
+def test_an_unforeseen_error_is_one_line_that_says_whose_it_is(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise ZeroDivisionError("no such luck")
+
+    monkeypatch.setattr("onnxprune.pipeline.trace", broken)
+    result = run(model)
+    assert result.exit_code == 1
+    assert "mistake of onnxprune's (ZeroDivisionError: no such luck)" in error_line(result)
