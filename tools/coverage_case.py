@@ -25,7 +25,6 @@ from onnxprune.verify import verify
 
 AMOUNT = 0.5
 OPTIONS = Options(amount=AMOUNT, budget="macs", best_effort=True)
-REASONS_KEPT = 5
 
 
 def measure(path: Path) -> dict[str, Any]:
@@ -88,12 +87,13 @@ def _inspected(found: Trace, seconds: float) -> dict[str, Any]:
 
 def _pruned(result: Result) -> dict[str, Any]:
     report = result.report
+    warnings = [warning for warning in report.warnings if not warning.startswith("not verified")]  # it is, below
     return {
         "params_after": report.params.after,
         "macs_after": report.macs.after,
         "reached": report.amount["reached"],
-        "said": len(report.not_pruned) + len(report.warnings),
-        "warnings": report.warnings,
+        "said": len(report.not_pruned) + len(warnings),
+        "warnings": warnings,
     }
 
 

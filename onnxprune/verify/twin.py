@@ -80,14 +80,14 @@ class _Builder:
         key, slot = contraction.slot
         node = self.twin.node(key)
         name = f"onnxprune_mask_{key}_{slot}_{contraction.axis}"
+        before = self._before.setdefault(key, [])
         if elem_type in REAL:
             self._store(name, values, elem_type)
-            masking = helper.make_node("Mul", [node.input[slot], name], [f"{name}_out"], name=name)
+            before.append(helper.make_node("Mul", [node.input[slot], name], [f"{name}_out"], name=name))
         else:
             self._store(name, values, onnx.TensorProto.BOOL)
             zero = self._zero_point(node, contraction.zero, name, elem_type)
-            masking = helper.make_node("Where", [name, node.input[slot], zero], [f"{name}_out"], name=name)
-        self._before.setdefault(key, []).append(masking)
+            before.extend(_where(name, node.input[slot], zero, elem_type))
         node.input[slot] = f"{name}_out"
         return f"{name}_out"
 
@@ -148,3 +148,14 @@ class _Builder:
                 graph.node.append(node)
                 if (after := self._after.get(NodeKey(scope, index))) is not None:
                     graph.node.append(after)
+
+
+def _where(name: str, kept: str, otherwise: str, elem_type: int) -> list[onnx.NodeProto]:
+    """Choose between quantized numbers; as 32-bit integers, for which every onnxruntime has a kernel."""
+    wide = [f"{name}_kept", f"{name}_otherwise"]
+    return [
+        helper.make_node("Cast", [kept], [wide[0]], to=onnx.TensorProto.INT32),
+        helper.make_node("Cast", [otherwise], [wide[1]], to=onnx.TensorProto.INT32),
+        helper.make_node("Where", [name, *wide], [f"{name}_chosen"], name=name),
+        helper.make_node("Cast", [f"{name}_chosen"], [f"{name}_out"], to=elem_type),
+    ]

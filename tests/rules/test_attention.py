@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from importlib.metadata import version
+
 import numpy as np
 import onnx
 import pytest
@@ -176,6 +178,7 @@ def test_multi_head_attention_of_a_packed_input_is_frozen() -> None:
     traced(g.model(), [])
 
 
+@pytest.mark.skipif(version("onnxruntime") < "1.24", reason="older versions crash on a value width of its own")
 @pytest.mark.parametrize("bias", [False, True])
 @pytest.mark.parametrize("value", [WIDTH, VALUE])
 def test_packed_attention(value: int, bias: bool) -> None:
