@@ -71,6 +71,7 @@ def test_a_damaged_weight_is_seen(layers: object) -> None:
 
 
 def test_what_is_computed_without_rounding_is_within_a_step() -> None:
+    needs_onnxruntime_to_run(three_layers().model())
     g = QuantizedGraph()
     g.output(g.qdq_conv(g.rounded(g.image()), 6, kernel=3, axis=0))
     model = Model(g.model())
