@@ -15,6 +15,7 @@ from typing import Any
 
 import onnx
 import onnxruntime
+from dead_ends import dead_ends
 
 from onnxprune.errors import ModelError, OnnxPruneError, VerificationError
 from onnxprune.options import Options
@@ -71,7 +72,8 @@ def _timed_trace(model: Any) -> tuple[Trace, float]:
 
 
 def _inspected(found: Trace, seconds: float) -> dict[str, Any]:
-    inspection = inspect_trace(found, cost_of(found))
+    cost = cost_of(found)
+    inspection = inspect_trace(found, cost)
     groups = inspection.not_prunable
     return {
         "trace_cpu_seconds": seconds,
@@ -79,6 +81,7 @@ def _inspected(found: Trace, seconds: float) -> dict[str, Any]:
         "protected_dims": sum(dim["protected"] is not None for dim in inspection.dims),
         "params": inspection.params,
         "macs": inspection.macs,
+        "uncounted": cost.uncounted,
         "prunable_params": inspection.prunable_params if inspection.params else None,
         "prunable_macs": inspection.prunable_macs if inspection.macs else None,
         "reasons": [{key: group[key] for key in ("reason", "count", "first", "node")} for group in groups],
@@ -120,7 +123,7 @@ def _verified(result: Result) -> dict[str, Any]:
         "error": check.max_rel_error,
         "tolerance": check.tolerance,
         "power": check.power,
-        "unseen": list(check.unseen),
+        "unseen": dead_ends(result.pruned, check.unseen, feeds) if check.unseen else {},
         "compared": check.compared,
         "float32_twin": check.float32_twin,
         "unrounded_twin": check.unrounded_twin,

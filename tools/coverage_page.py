@@ -13,6 +13,7 @@ BROKEN = ("crash", "over time", "mask != slice", "pruned does not run")
 MEASURED = ("proved", "vacuous", "unchanged")
 REASONS_PER_MODEL = 2
 COMMON_REASONS = 15
+INTERFACE = ("is an input of the model", "is an output of the model")
 
 ABOUT = """\
 # Coverage
@@ -29,18 +30,21 @@ before every masked contraction, on random inputs.
 * **light**: the classic networks whose graphs the onnx wheel ships, given random weights by `tools/light_models.py`.
 
 Columns: *dims*: independent widths that can shrink (in brackets those that are recognised as fixed mathematics and
-stay). *MACs, parameters prunable*: 1 - (what is left at minimum widths) / (dense). *Reached*: of the MACs, 50% was
-asked for. *Error / tolerance*: of the tensor that came closest to its tolerance. *Power*: by how many tolerances a
-damaged weight moved some compared tensor, at the least of three depths; below 10 the check is called vacuous. *Valid*:
-by onnx's full check, before and after. *s*: everything, the check included; *trace*: CPU seconds.
+stay). *MMACs*: millions of multiply-accumulates of the dense model at the usual input sizes; with a ~ those of some
+nodes depend on sizes that only the running model knows and count as 1. *MACs, parameters prunable*: 1 - (what is left
+at minimum widths) / (dense). *Reached*: of the MACs, 50% was asked for. *Error / tolerance*: of the tensor that came
+closest to its tolerance. *Power*: by how many tolerances a damaged weight moved some compared tensor, at the least of
+three depths; below 10 the check is called vacuous. *Valid*: by onnx's full check, before and after. *s*: everything,
+the check included; *trace*: CPU seconds.
 
 Versions: {versions}. Written by `tools/coverage.py`.
 """
 
-HEAD = (
-    "| model | dims | MACs prunable | parameters prunable | reached | outcome | error / tolerance | power | loads "
-    "| valid | s | trace | what cannot shrink, mostly |\n|---|---|---|---|---|---|---|---|---|---|---|---|---|"
+COLUMNS = (
+    *("model", "dims", "MMACs", "MACs prunable", "parameters prunable", "reached", "outcome", "error / tolerance"),
+    *("power", "loads", "valid", "s", "trace", "what cannot shrink, mostly"),
 )
+HEAD = f"| {' | '.join(COLUMNS)} |\n{'|---' * len(COLUMNS)}|"
 
 
 def is_failure(row: Row) -> bool:
@@ -82,11 +86,12 @@ def page(rows: Sequence[Row]) -> str:
 
 def _line(row: Row) -> str:
     if "dims" not in row:
-        return f"| {row['name']} |" + " |" * 4 + f" {row['outcome']} |" + " |" * 6 + f" {_cell(row['message'])} |"
+        return f"| {row['name']} |" + " |" * 5 + f" {row['outcome']} |" + " |" * 6 + f" {_cell(row['message'])} |"
     protected = f" ({row['protected_dims']})" if row["protected_dims"] else ""
     cells = [
         row["name"],
         f"{row['dims']}{protected}",
+        f"{'~' if row['uncounted'] else ''}{row['macs'] / 1e6:.4g}",
         _share(row["prunable_macs"]),
         _share(row["prunable_params"]),
         _share(row.get("reached")),
@@ -97,17 +102,25 @@ def _line(row: Row) -> str:
         f"{_yes(row['valid_before'])}, {_yes(row.get('valid_after'))}",
         f"{row['seconds']:.1f}",
         f"{row['trace_cpu_seconds']:.2f}",
-        _cell("; ".join(f"{r['reason']} ({r['count']})" for r in row["reasons"][:REASONS_PER_MODEL])),
+        _cell("; ".join(f"{r['reason']} ({r['count']})" for r in _telling_first(row["reasons"])[:REASONS_PER_MODEL])),
     ]
     return f"| {' | '.join(cells)} |"
+
+
+def _telling_first(reasons: list[Row]) -> list[Row]:
+    """Put those reasons last that hold for every model: that inputs and outputs of the model stay as they are."""
+    return sorted(reasons, key=lambda group: group["reason"].endswith(INTERFACE))
 
 
 def _notes(rows: Sequence[Row]) -> Iterator[str]:
     """Yield a section for everything that is not simply proved."""
     vacuous = [row for row in rows if row["outcome"] == "vacuous"]
     if vacuous:
-        lines = (f"* {row['name']}: power {_power(row)}; unseen: {', '.join(row['unseen'])}" for row in vacuous)
-        yield "## Vacuous: a damaged weight would not have been seen\n\n" + "\n".join(lines)
+        yield "## Vacuous: a damaged weight would not have been seen\n\n" + "\n".join(
+            f"* {row['name']}: `{name}`: its effect ends at {end}"
+            for row in vacuous
+            for name, end in row["unseen"].items()
+        )
     told = [row for row in rows if row.get("message")]
     if told:
         yield "## Messages\n\n" + "\n".join(f"* {row['name']}: {row['outcome']}: {row['message']}" for row in told)
@@ -149,4 +162,4 @@ def _yes(value: bool | None) -> str:
 
 
 def _cell(text: str) -> str:
-    return text.replace("|", "\\|").replace("\n", " ")
+    return text.replace("|", "\\|").replace("*", "\\*").replace("\n", " ")
