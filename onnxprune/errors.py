@@ -36,7 +36,14 @@ class OutputError(OnnxPruneError):
 
 
 class VerificationError(OnnxPruneError):
-    """The pruned model does not compute what the masked dense model computes."""
+    """The pruned model does not compute what the masked dense model computes.
+
+    `after_a_choice`: only tensors differ that depend on a choice (the best of many boxes), which rounding can tip.
+    """
+
+    def __init__(self, message: str, after_a_choice: bool = False) -> None:
+        super().__init__(message)
+        self.after_a_choice = after_a_choice
 
 
 class InternalError(Exception):

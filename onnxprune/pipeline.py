@@ -14,7 +14,7 @@ from onnxprune.apply import Changes, apply_masks
 from onnxprune.axes import Dim, Mask
 from onnxprune.cost import Cost, open_sizes
 from onnxprune.criteria import score
-from onnxprune.errors import ModelError
+from onnxprune.errors import ModelError, VerificationError
 from onnxprune.inputs import ATTEMPTS, concrete_inputs
 from onnxprune.model import Model
 from onnxprune.options import Options
@@ -30,6 +30,9 @@ ModelLike: TypeAlias = Any
 """A path, an onnx.ModelProto, an onnxprune Model, or an onnx_graphsurgeon Graph."""
 
 OnPhase: TypeAlias = "Callable[[str], None]"
+MAX_TRIES = 5
+"""Random inputs to try for a model that makes choices: one on which none of them is a close call proves it."""
+
 PHASES = ("reading", "tracing", "scoring", "selecting", "slicing", "verifying")
 
 
@@ -159,7 +162,16 @@ def usable_feeds(found: Trace, seed: int = 0) -> Feeds:
 
 
 def _verified(found: Trace, masks: Mapping[Dim, Mask], pruned: Model, feeds: Feeds | None, seed: int) -> Verification:
-    return verify(found, masks, pruned, usable_feeds(found, seed) if feeds is None else feeds)
+    """Verify on given inputs, or on random ones: on others where a choice in the model fell differently."""
+    if feeds is not None:
+        return verify(found, masks, pruned, feeds)
+    for attempt in range(MAX_TRIES - 1):
+        try:
+            return verify(found, masks, pruned, usable_feeds(found, seed + attempt))
+        except VerificationError as error:
+            if not error.after_a_choice:
+                raise
+    return verify(found, masks, pruned, usable_feeds(found, seed + MAX_TRIES - 1))
 
 
 def _removed(cost: Cost, masks: Mapping[Dim, Mask], budget: str) -> float:

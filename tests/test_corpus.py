@@ -22,7 +22,7 @@ MODELS = [
     "q_QDQ_tv_mobilenet_v2_op13",
     "rnn_LSTM_op14",
     "tv_shufflenet_v2_x1_0_op17",
-    "tv_swin_t_op17",
+    "tv_swin_t_dynamo18",
     "ul_yolov8n",
 ]
 

@@ -13,6 +13,9 @@ from onnxprune.model import ConstantKey, Model
 from onnxprune.tracing import display_name
 from onnxprune.verify.runtime import Feeds, run
 
+SIZES = ("Shape", "Size")
+"""Operators that look at no value."""
+
 
 def dead_ends(pruned: Model, unseen: Iterable[str], feeds: Feeds) -> dict[str, str]:
     """Return, per unseen weight, the first operator that takes in a difference and gives none out."""
@@ -30,12 +33,25 @@ def dead_ends(pruned: Model, unseen: Iterable[str], feeds: Feeds) -> dict[str, s
 def _end(model: Model, key: ConstantKey, changed: set[str], values: dict[str, NDArray[np.generic]]) -> str:
     scope, name = key
     outer = int(scope.partition(".")[0]) if scope else None
+    differing = changed if scope else changed | {name}
     for index, node in enumerate(model.proto.graph.node):
-        takes_it = index == outer or not changed.isdisjoint(node.input) or (outer is None and name in node.input)
-        if takes_it and changed.isdisjoint(node.output):
-            silent = all(not values[output].any() for output in node.output if output)
-            return f"{node.op_type} '{node.name or node.output[0]}'{', whose output is zero' if silent else ''}"
-    return "nowhere: outputs move, by less than the check can tell from rounding"
+        takes_it = index == outer or not differing.isdisjoint(_read_by(node))
+        if takes_it and changed.isdisjoint(node.output) and node.op_type not in SIZES:
+            return f"{node.op_type} '{node.name or node.output[0]}'{_why(node, values)}"
+    return "no operator: outputs move, by less than the check can tell from rounding"
+
+
+def _read_by(node: onnx.NodeProto) -> set[str]:
+    """Return every name that a node reads, in its bodies too."""
+    bodies = [attribute.g for attribute in node.attribute if attribute.type == onnx.AttributeProto.GRAPH]
+    return set(node.input).union(*(_read_by(inner) for body in bodies for inner in body.node))
+
+
+def _why(node: onnx.NodeProto, values: dict[str, NDArray[np.generic]]) -> str:
+    if node.op_type == "If":
+        return ", which takes the other branch for these inputs"
+    silent = not any(values[output].any() for output in node.output if output)
+    return ", whose output is zero" if silent else ""
 
 
 def _damaged(model: Model, key: ConstantKey) -> Model:
