@@ -18,11 +18,11 @@ import onnxruntime
 from dead_ends import dead_ends
 
 from onnxprune.errors import ModelError, OnnxPruneError, VerificationError
+from onnxprune.model import Model
 from onnxprune.options import Options
 from onnxprune.pipeline import Result, cost_of, prune_model, read, usable_feeds
 from onnxprune.report import inspect_trace
 from onnxprune.tracing import Trace, trace
-from onnxprune.verify import verify
 
 AMOUNT = 0.5
 OPTIONS = Options(amount=AMOUNT, budget="macs", best_effort=True)
@@ -35,10 +35,9 @@ def measure(path: Path) -> dict[str, Any]:
     try:
         model = read(path)
         facts |= _inspected(*_timed_trace(model))
-        result = prune_model(model, OPTIONS, check=False)
-        facts |= _pruned(result)
+        result, checked = _proved(model)
+        facts |= _pruned(result) | checked
         facts |= _written(result)
-        facts |= _verified(result)
     except OnnxPruneError as error:
         facts |= {"outcome": "refused", "message": str(error)}
     facts["seconds"] = round(time.perf_counter() - start, 1)
@@ -65,7 +64,7 @@ def loads(path: Path) -> bool:
     return True
 
 
-def _timed_trace(model: Any) -> tuple[Trace, float]:
+def _timed_trace(model: Model) -> tuple[Trace, float]:
     start = time.process_time()
     found = trace(model)
     return found, round(time.process_time() - start, 2)
@@ -107,27 +106,29 @@ def _written(result: Result) -> dict[str, Any]:
         return {"bytes_after": path.stat().st_size, "valid_after": is_valid(path), "loads": loads(path)}
 
 
-def _verified(result: Result) -> dict[str, Any]:
+def _proved(model: Model) -> tuple[Result, dict[str, Any]]:
+    """Prune as the command does; where the check fails, prune once more without it, to go on with the figures."""
     try:
-        feeds = usable_feeds(result.trace)
-    except ModelError as error:
-        return {"outcome": "dense does not run", "message": str(error)}
+        result = prune_model(model, OPTIONS)
+    except (ModelError, VerificationError) as error:
+        result = prune_model(model, OPTIONS, check=False)
+        return result, {"outcome": _outcome(result, error), "message": str(error)}
+    check = result.report.verified
+    assert check is not None
+    unseen = dead_ends(result.pruned, check["unseen"], usable_feeds(result.trace)) if check["unseen"] else {}
+    kept = ("tolerance", "power", "compared", "float32_twin", "unrounded_twin")
+    figures = {key: check[key] for key in kept}
+    return result, {"outcome": check["verdict"], "error": check["max_rel_error"], "unseen": unseen, **figures}
+
+
+def _outcome(result: Result, error: OnnxPruneError) -> str:
+    if isinstance(error, VerificationError):
+        return "mask != slice"
     try:
-        check = verify(result.trace, result.masks, result.pruned, feeds)
-    except VerificationError as error:
-        return {"outcome": "mask != slice", "message": str(error)}
-    except ModelError as error:
-        return {"outcome": "pruned does not run", "message": str(error)}
-    return {
-        "outcome": check.verdict,
-        "error": check.max_rel_error,
-        "tolerance": check.tolerance,
-        "power": check.power,
-        "unseen": dead_ends(result.pruned, check.unseen, feeds) if check.unseen else {},
-        "compared": check.compared,
-        "float32_twin": check.float32_twin,
-        "unrounded_twin": check.unrounded_twin,
-    }
+        usable_feeds(result.trace)
+    except ModelError:
+        return "dense does not run"
+    return "pruned does not run"
 
 
 if __name__ == "__main__":
