@@ -80,7 +80,8 @@ def product(*factors: Expr) -> Expr:
     """Return the product of `factors` in normal form.
 
     Nested products are flattened, factors of size 1 vanish (splitting by 1 gives back the axis itself, so
-    unification would not terminate with them), and neighbouring fixed factors become one.
+    unification would not terminate with them), and neighbouring fixed factors become one, those of known size and
+    symbolic ones each among themselves.
     """
     every = list(_flatten(factors, Product))
     if any(size(factor) == 0 for factor in every):
@@ -88,7 +89,7 @@ def product(*factors: Expr) -> Expr:
     flat: list[Expr] = []
     for factor in every:
         last = flat[-1] if flat else None
-        if isinstance(factor, Fixed) and isinstance(last, Fixed):
+        if isinstance(factor, Fixed) and isinstance(last, Fixed) and (factor.size is None) == (last.size is None):
             flat[-1] = _merge_fixed(last, factor)
         elif size(factor) != 1:
             flat.append(factor)
@@ -293,6 +294,8 @@ class Axes:
         left, right = list(first.factors), list(second.factors)
         while left and right:
             a, b = self._pop_factor(left), self._pop_factor(right)
+            if a == b:  # the same symbolic size on both sides, say
+                continue
             size_a, size_b = size(a), size(b)
             if size_a is None or size_b is None:
                 left.append(a)

@@ -63,7 +63,10 @@ class Size:
         if isinstance(expr, Dim):
             return Size((((expr,), 1),))
         if isinstance(expr, Fixed):
-            return Size.symbol(expr.symbol) if expr.size is None else Size.of(expr.size)
+            if expr.size is not None:
+                return Size.of(expr.size)
+            # The symbol of several open sizes that lie together names each, such as `height*width`.
+            return math.prod((Size.symbol(symbol) for symbol in expr.symbol.split("*")), start=Size.of(1))
         if isinstance(expr, Product):
             return math.prod((Size.along(factor) for factor in expr.factors), start=Size.of(1))
         return sum((Size.along(term) for term in expr.terms), start=Size.of(0))

@@ -699,9 +699,17 @@ def test_products_tie_the_inner_factors_up_to_a_symbolic_one(axes: Axes) -> None
     assert axes.resolve(outer) == Fixed(5)
 
 
-def test_what_lies_outside_a_symbolic_factor_freezes(axes: Axes) -> None:
-    x, y, inner, other = (axes.dim(n) for n in (2, 3, 4, 4))
+def test_the_same_symbolic_factor_on_both_sides_lines_up(axes: Axes) -> None:
+    x, y, inner, other = (axes.dim(n) for n in (3, 3, 4, 4))
     assert axes.unify(product(x, SYMBOLIC, inner), product(y, SYMBOLIC, other), "Add")
+    assert same(axes, x, y) and same(axes, inner, other)
+    assert not frozen(axes, x)
+
+
+def test_what_lies_outside_different_symbolic_factors_freezes(axes: Axes) -> None:
+    x, y, inner, other = (axes.dim(n) for n in (2, 3, 4, 4))
+    another = Fixed(None, "known only at run time", "M")
+    assert axes.unify(product(x, SYMBOLIC, inner), product(y, another, other), "Add")
     assert frozen(axes, x, y)
     assert same(axes, inner, other)
     assert not frozen(axes, inner)

@@ -191,6 +191,7 @@ def _filled(site: Site, target: Content) -> Content | None:
 @rule("Shape")
 def shape(site: Site) -> None:
     """The sizes of the input's axes, as numbers that follow them."""
+    site.ignore_content(0)
     x = site.axes(0)
     start, end = site.attribute("start", 0), site.attribute("end", len(x))
     sizes = [Size.along(axis) for axis in x][start:end]
@@ -203,6 +204,7 @@ def shape(site: Site) -> None:
 @rule("Size")
 def element_count(site: Site) -> None:
     """The product of all sizes."""
+    site.ignore_content(0)
     total = Size.of(1)
     for axis in site.axes(0):
         total = total * Size.along(axis)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from onnxprune.axes import ONE, Expr, product
+from onnxprune.axes import ONE, Expr, product, size
 from onnxprune.rules.site import Site
 from onnxprune.sizes import Size
 
@@ -114,23 +114,25 @@ def _tie(
     if len(targets) == 1:
         result[targets[0]] = whole
         return
-    parts = [_new_axis(site, wanted[place], place) for place in targets]
+    ends_open = size(axes[sources[-1]]) is None
+    parts = [_new_axis(site, wanted[place], place, ends_open) for place in targets]
     site.unify(whole, product(*parts))
     for place, part in zip(targets, parts, strict=True):
         result[place] = site.resolve(part)
 
 
-def _new_axis(site: Site, length: Size | None, place: int) -> Expr:
+def _new_axis(site: Site, length: Size | None, place: int, ends_open: bool) -> Expr:
+    """Return an axis of a wanted size; the units in a partly open one lie where the open sizes leave them."""
     why = "its size is known only at run time"
     dense = length.dense if length is not None else None
     if dense is not None:
         return site.dim(dense)
     if length is None or len(length.terms) != 1:
         return site.fixed_axis(None, 0, place, why)
-    # batch * heads: the units that are counted lie inside what is known only at run time.
     variables, coefficient = length.terms[0]
     symbols = [site.fixed_axis(v if isinstance(v, str) else None, 0, place, why) for v in variables]
-    return product(*symbols, site.dim(coefficient))
+    # channels * positions, or batch * heads
+    return product(site.dim(coefficient), *symbols) if ends_open else product(*symbols, site.dim(coefficient))
 
 
 def _freeze_rest(

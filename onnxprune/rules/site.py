@@ -287,6 +287,10 @@ class Site:
         self.freeze_content(self.content(slot), "its size is handed to a body")
         return Tensor(tensor.axes)
 
+    def ignore_content(self, slot: int) -> None:
+        """Say that the integers in an input do not matter to the node, which looks at its axes alone."""
+        self.followed.add(slot)
+
     def freeze_unclaimed(self) -> None:
         """Freeze the inputs, and the sizes in them, that the rule said nothing of."""
         for slot in range(self.input_count):

@@ -143,6 +143,8 @@ class _Check:
         # What goes wrong before any choice is made is ours; what goes wrong behind one may be rounding.
         wrong = [place for place in certain if not shares[place] <= 1]
         worst = wrong[0] if wrong else int(np.argmax(shares))
+        if shares[worst] <= 1 and certain:
+            worst = max(certain, key=lambda place: shares[place])
         if not shares[worst] <= 1:
             raise VerificationError(
                 f"the pruned model does not compute what the masked dense model computes: tensor '{names[worst]}' is "
