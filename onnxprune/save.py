@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import IO, Any, TypeAlias
 
 import onnx
+from google.protobuf.message import EncodeError
 from onnx import TensorProto, external_data_helper
 
 from onnxprune.errors import OutputError
@@ -16,7 +17,6 @@ from onnxprune.model import Model
 
 Fill: TypeAlias = "Callable[[IO[bytes]], Any]"
 
-MESSAGE_LIMIT = 2**31 - 1
 EXTERNAL_THRESHOLD = 1024
 """Tensors of at least this many bytes go beside the model once it has external data."""
 
@@ -45,8 +45,9 @@ def save_model(model: Model, path: Path, overwrite: bool = False, texts: Mapping
     """
     check_output(path, model.path, overwrite)
     files: dict[Path, Fill] = {}
-    if not model.has_external_data() and model.proto.ByteSize() < MESSAGE_LIMIT:
-        files[path] = lambda stream: stream.write(model.proto.SerializeToString())
+    whole = None if model.has_external_data() else _serialized(model.proto)
+    if whole is not None:
+        files[path] = lambda stream: stream.write(whole)
     else:
         beside = path.with_name(path.name + ".data")
         for source in model.data_files():
@@ -61,6 +62,14 @@ def save_model(model: Model, path: Path, overwrite: bool = False, texts: Mapping
         check_output(place, model.path, overwrite)
         files[place] = _writer(text)
     _write(files)
+
+
+def _serialized(proto: onnx.ModelProto) -> bytes | None:
+    """Return a model as one message, or None where it is too large for one. Asking for its size would cost as much."""
+    try:
+        return proto.SerializeToString()
+    except (ValueError, EncodeError):
+        return None
 
 
 def write_text(path: Path, text: str, overwrite: bool = False) -> None:
