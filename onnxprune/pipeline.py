@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -112,7 +112,10 @@ def apply_plan(
     verification = _verified(found, masks, pruned, feeds, 0) if check else None
     cost = cost_of(found)
     selection = Selection(masks, _removed(cost, masks, options.budget), {})
-    report = report_of(found, cost, selection, options, verification)
+    # What a plan asks for is what it removes, also where it was edited since.
+    asked = replace(options, amount=max(0.0, selection.reached))
+    report = report_of(found, cost, selection, asked, verification)
+    report.options = options.as_dict()
     if plan.model.get("sha256") != model.sha256:
         report.warnings.append("the plan was made for another checkpoint with the same names and shapes")
     return Result(report, pruned, found, masks, changes)

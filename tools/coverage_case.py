@@ -118,7 +118,8 @@ def _proved(model: Model) -> tuple[Result, dict[str, Any]]:
     unseen = dead_ends(result.pruned, check["unseen"], usable_feeds(result.trace)) if check["unseen"] else {}
     kept = ("tolerance", "power", "compared", "float32_twin", "unrounded_twin")
     figures = {key: check[key] for key in kept}
-    return result, {"outcome": check["verdict"], "error": check["max_rel_error"], "unseen": unseen, **figures}
+    figures |= {"error": check["max_rel_error"], "output_error": max(check["errors"].values(), default=0.0)}
+    return result, {"outcome": check["verdict"], "unseen": unseen, **figures}
 
 
 def _outcome(result: Result, error: OnnxPruneError) -> str:

@@ -29,4 +29,5 @@ def apply_masks(trace: Trace, masks: Mapping[Dim, Mask]) -> tuple[Model, Changes
     # These two move nodes: from here on a NodeKey of the trace no longer says where a node is.
     draft.insert_nodes()
     optional.drop_inputs(draft)
+    declarations.declare_initializers(draft)
     return Model(draft.proto, trace.model.path), draft.changes

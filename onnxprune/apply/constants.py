@@ -48,7 +48,6 @@ def rewrite(draft: Draft) -> None:
         for node in list(graph.node):
             if node.op_type == "Constant" and (scope, node.output[0]) in variants:
                 _rewrite_constant_node(draft, variants, graph, (scope, node.output[0]), node)
-    _rewrite_initializer_inputs(draft)
 
 
 def _variants(draft: Draft) -> Variants:
@@ -98,18 +97,8 @@ def _versions(draft: Draft, variants: Variants, key: ConstantKey) -> Iterator[tu
         name = key[1]
         if variant != keeper:
             name = draft.new_name(key[1])
-            draft.changes.copies[name] = display_name(key)
-            _declare_as_input(draft, key[1], name)
+            draft.changes.copies[display_name((key[0], name))] = display_name(key)
         yield name, variant, uses
-
-
-def _declare_as_input(draft: Draft, original: str, copy: str) -> None:
-    """Declare a copy of a constant as an input where the original is one, as it must be before IR version 4."""
-    for info in list(draft.proto.graph.input):
-        if info.name == original:
-            declared = draft.proto.graph.input.add()
-            declared.CopyFrom(info)
-            declared.name = copy
 
 
 def _made(draft: Draft, key: ConstantKey, variant: Variant, name: str) -> onnx.TensorProto:
@@ -118,7 +107,7 @@ def _made(draft: Draft, key: ConstantKey, variant: Variant, name: str) -> onnx.T
         made = onnx.TensorProto()
         made.CopyFrom(tensor)
     else:
-        made = to_tensor(_changed(draft, key, variant, name or display_name(key)), tensor.data_type)
+        made = to_tensor(_changed(draft, key, variant, display_name((key[0], name or key[1]))), tensor.data_type)
         made.doc_string = tensor.doc_string
     made.name = name
     return made
@@ -147,12 +136,3 @@ def _rewire(draft: Draft, uses: list[Use], name: str) -> None:
         key, slot = use.slot
         if key.index >= 0:  # the outputs of a graph read constants too, which then never change
             draft.model.node(key).input[slot] = name
-
-
-def _rewrite_initializer_inputs(draft: Draft) -> None:
-    """Before IR version 4 every initializer is an input too, and has to have the same shape there."""
-    shapes = {tensor.name: tuple(tensor.dims) for tensor in draft.proto.graph.initializer}
-    for info in draft.proto.graph.input:
-        if info.name in shapes and info.type.tensor_type.HasField("shape"):
-            for dim, length in zip(info.type.tensor_type.shape.dim, shapes[info.name], strict=False):
-                dim.dim_value = length

@@ -58,7 +58,7 @@ def _scale_constant(draft: Draft, key: NodeKey, slot: int, factor: float) -> boo
     scaled = to_tensor(draft.model.array(tensor) * factor, tensor.data_type, tensor.name)
     scaled.doc_string = tensor.doc_string
     tensor.CopyFrom(scaled)
-    draft.changes.recovered.append(name)
+    draft.changes.recovered.append(f"{found[0]}{name}")
     return True
 
 

@@ -127,12 +127,14 @@ class _Builder:
         """Compare also what comes out of the last weights: nothing is masked behind them."""
         graph = self.trace.model.proto.graph
         leading = {probe.pruned for probe in self.probes}
+        outputs = {info.name for info in graph.output}
         working = {work.node for work in self.trace.work}
         for index in reversed(range(len(graph.node))):
             node, key = graph.node[index], NodeKey("", index)
             tensor = self.trace.tensors.get(node.output[0]) if key in working else None
             if tensor is not None and tensor.axes is not None and leading.isdisjoint(node.output):
-                self.probes.append(Probe(node.output[0], node.output[0], tensor.axes))
+                if node.output[0] not in outputs:
+                    self.probes.append(Probe(node.output[0], node.output[0], tensor.axes))
                 leading.update(node.output)
             if not leading.isdisjoint(node.output):
                 leading.update(node.input)
