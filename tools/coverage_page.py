@@ -13,8 +13,8 @@ BROKEN = ("crash", "over time", "mask != slice", "pruned does not run")
 MEASURED = ("proved", "vacuous", "unchanged")
 REASONS_PER_MODEL = 2
 COMMON_REASONS = 15
-LOOSE = 0.05
-"""A relative error beyond this is no match; a quantized model needs no more than some steps of 1/127."""
+LOOSE_TOLERANCE, LOOSE_OUTPUT = 0.05, 0.01
+"""A tolerance, and a relative error of an output, beyond which a check says little about that tensor."""
 
 INTERFACE = ("is an input of the model", "is an output of the model")
 
@@ -63,7 +63,7 @@ def is_silent(row: Row) -> bool:
 
 def is_loose(row: Row) -> bool:
     """Whether an output was let off by a lot, since the dense model's own noise is as large: that proves little."""
-    return bool(row.get("tolerance", 0) > LOOSE or row.get("output_error", 0) > LOOSE)
+    return bool(row.get("tolerance", 0) > LOOSE_TOLERANCE or row.get("output_error", 0) > LOOSE_OUTPUT)
 
 
 def summary_of(rows: Sequence[Row]) -> list[str]:

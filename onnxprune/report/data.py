@@ -111,6 +111,9 @@ def _warnings(report: Report, check: Verification | None) -> Iterator[str]:
     elif check.verdict == "vacuous":
         unseen = ", ".join(f"'{name}'" for name in check.unseen)
         yield f"the verification is vacuous on these inputs: damage to {unseen} would not have been seen"
+    if check is not None and check.not_compared:
+        names = ", ".join(f"'{name}'" for name in check.not_compared)
+        yield f"not compared: {names}; rounding tips the choices behind them in the dense model itself"
     requested, reached = report.amount["requested"], report.amount["reached"]
     if reached < requested - 0.01:
         yield f"{reached:.1%} of the {report.amount['budget']} was removed, not the {requested:.1%} asked for"

@@ -151,8 +151,11 @@ def _cut(
     first, last, step = slice(start, end, step).indices(total)
     if (first, last, step) == (0, total, 1):
         return expr, None, Size.along(site.resolve(expr)) if end == total else None
-    if step > 1 and first < step and total % step == 0 and last > total - step:
-        return _strided(site, expr, first, total, step), None, Size.along(site.resolve(expr)) if end == total else None
+    if step > 1 and first < step and total % step == 0 and len(range(first, last, step)) == total // step:
+        picked = _strided(site, expr, first, total, step)
+        new_total = Size.along(site.resolve(expr))
+        # A start counted from the end moves with it.
+        return picked, Size.of(first) - new_total if start < 0 else None, new_total if end == total else None
     if step != 1:
         site.freeze(expr, f"it is cut with a step of {step}")
         return _of_length(site, len(range(first, last, step))), None, None

@@ -23,6 +23,9 @@ from onnxprune.verify.steps import Steps
 from onnxprune.verify.twin import Probe, copy_model, masked_twin
 
 TOLERANCE = 1e-4
+LARGEST_TOLERANCE = 0.05
+"""Behind a choice, a tensor whose own noise asks for more than this cannot be compared."""
+
 QUANTIZED_TOLERANCE = 1.5 / 127
 QUANTIZED_STEPS = 2.5
 """Quantized tensors may differ by a step or two, where rounding falls the other way; at least this of the range."""
@@ -48,7 +51,8 @@ class Verification:
     `errors` holds the relative difference of each graph output and `max_abs_error` the largest absolute one;
     `max_rel_error` is that of the compared tensor that came closest to its `tolerance`. `power` is how far, at
     least, a damaged weight moved a compared tensor, in tolerances; `unseen` names the damaged weights that did not
-    move any by enough.
+    move any by enough. `not_compared` names outputs behind a choice (the best of many boxes) that rounding tips in
+    the dense model itself.
     """
 
     max_abs_error: float
@@ -56,6 +60,7 @@ class Verification:
     tolerance: float
     power: float
     unseen: tuple[str, ...]
+    not_compared: tuple[str, ...]
     compared: int
     errors: Mapping[str, float]
     float32_twin: bool
@@ -122,7 +127,8 @@ class _Check:
             tolerance=tolerances[worst],
             power=min(effects.values(), default=0.0),
             unseen=tuple(name for name, effect in effects.items() if effect < POWER_FACTOR),
-            compared=len(errors),
+            not_compared=tuple(self.outputs[p] for p in self._unstable(tolerances) if p < len(self.outputs)),
+            compared=len(errors) - len(self._unstable(tolerances)),
             errors={name: error.relative for name, error in zip(self.outputs, errors, strict=False)},
             float32_twin=self.half,
             unrounded_twin=self.unrounded,
@@ -134,11 +140,16 @@ class _Check:
         quiet = [outputs if place < len(self.outputs) else inside for place in range(len(expected))]
         return [difference(e, a, q) for e, a, q in zip(expected, actual, quiet, strict=True)]
 
+    def _names(self) -> list[str]:
+        """Return the names, in the pruned model, of all tensors that are compared: the outputs come first."""
+        return [*self.outputs, *(probe.pruned for probe in self.probes)]
+
     def _judge(self, errors: Sequence[Difference], tolerances: Sequence[float]) -> int:
         """Return the tensor that came closest to its tolerance. Raises `VerificationError` where one went beyond."""
-        shares = np.array([error.relative / tolerance for error, tolerance in zip(errors, tolerances, strict=True)])
-        names = [*self.outputs, *(probe.pruned for probe in self.probes)]
-        chosen = after_a_choice(self.trace.model)
+        unstable = set(self._unstable(tolerances))
+        pairs = zip(errors, tolerances, strict=True)
+        shares = [0.0 if p in unstable else error.relative / tolerance for p, (error, tolerance) in enumerate(pairs)]
+        names, chosen = self._names(), after_a_choice(self.trace.model)
         certain = [place for place, name in enumerate(names) if name not in chosen]
         # What goes wrong before any choice is made is ours; what goes wrong behind one may be rounding.
         wrong = [place for place in certain if not shares[place] <= 1]
@@ -154,14 +165,18 @@ class _Check:
             )
         return worst
 
+    def _unstable(self, tolerances: Sequence[float]) -> list[int]:
+        """Return the tensors behind a choice that the dense model itself makes differently from run to run."""
+        chosen = after_a_choice(self.trace.model)
+        return [p for p, name in enumerate(self._names()) if name in chosen and tolerances[p] > LARGEST_TOLERANCE]
+
     def _masked(self, optimize: bool) -> list[NDArray[Any]]:
         values = run(self.twin, self.feeds, [*self.outputs, *(probe.masked for probe in self.probes)], optimize)
         split = len(self.outputs)
         return [*values[:split], *(self._kept(p, v) for p, v in zip(self.probes, values[split:], strict=True))]
 
     def _sliced(self, model: Model, optimize: bool = True) -> list[NDArray[Any]]:
-        outputs = [*self.outputs, *(probe.pruned for probe in self.probes)]
-        return run(model, self.feeds, outputs, optimize=optimize and not self.rounded)
+        return run(model, self.feeds, self._names(), optimize=optimize and not self.rounded)
 
     def _kept(self, probe: Probe, value: NDArray[Any]) -> NDArray[Any]:
         for axis, expr in enumerate(probe.axes):
@@ -172,25 +187,29 @@ class _Check:
     def _tolerances(self, optimized: Sequence[NDArray[Any]], sliced: Sequence[NDArray[Any]]) -> list[float]:
         """Return what each tensor's own numerical noise allows, given its values in both models."""
         if self.rounded:
-            steps, names = Steps(self.pruned), [*self.outputs, *(probe.pruned for probe in self.probes)]
-            relative = [steps.relative(name, value) for name, value in zip(names, optimized, strict=True)]
+            steps = Steps(self.pruned)
+            relative = [steps.relative(name, value) for name, value in zip(self._names(), optimized, strict=True)]
             return [max(QUANTIZED_TOLERANCE, QUANTIZED_STEPS * step) for step in relative]
         try:
             pairs = [(optimized, self._masked(optimize=False)), (sliced, self._sliced(self.pruned, optimize=False))]
         except ModelError:  # some models run only with their fusions
             return [TOLERANCE] * len(optimized)
         apart = zip(*(self._differences(one, other) for one, other in pairs), strict=True)
-        noise = [max(error.relative if np.isfinite(error.relative) else 0.0 for error in both) for both in apart]
-        # A tensor that happens to come out the same both ways is no more exact than the others.
-        typical = float(np.median(noise))
-        return [max(TOLERANCE, NOISE_FACTOR * max(own, typical)) for own in noise]
+        noise = [max(error.relative for error in both) for both in apart]
+        # A tensor that happens to come out the same both ways is no more exact than the others; one that does not
+        # even keep its shape is behind a choice, or else it is a mistake.
+        typical = float(np.median([own for own in noise if np.isfinite(own)] or [0.0]))
+        chosen, names = after_a_choice(self.trace.model), self._names()
+        own_noise = [n if np.isfinite(n) or name in chosen else 0.0 for n, name in zip(noise, names, strict=True)]
+        return [max(TOLERANCE, NOISE_FACTOR * max(own, typical)) for own in own_noise]
 
     def _effects(self, sound: Sequence[NDArray[Any]], tolerances: Sequence[float]) -> dict[str, float]:
         """Roll a sliced weight by a row, at a few depths, and return how far each moved some tensor, in tolerances."""
         effects = {}
         for key in self._sliced_weights() if self.masks else ():
             moved = self._differences(sound, self._sliced(_damaged(self.pruned, key)))
-            effects[display_name(key)] = max(m.relative / t for m, t in zip(moved, tolerances, strict=True))
+            shares = zip(moved, tolerances, strict=True)
+            effects[display_name(key)] = max(m.relative / t for m, t in shares if np.isfinite(t))
         return effects
 
     def _sliced_weights(self) -> list[ConstantKey]:

@@ -90,6 +90,7 @@ def normalized(op: str, hidden: int = 0, **attributes: Any) -> Callable[[Graph],
 for _op in ("Softmax", "LogSoftmax", "Hardmax"):
     add_case(f"{_op}_of_opset_11_takes_all_axes_behind", normalized(_op, axis=2), [6], 11)
     add_case(f"{_op}_of_opset_11_by_default", normalized(_op, 5), [5], 11, STATISTICS)
+    add_case(f"{_op}_of_opset_11_from_the_batch_on", normalized(_op, 5, axis=0), [5], 11, STATISTICS)
     add_case(f"{_op}_of_opset_11_counted_from_the_back", normalized(_op, axis=-1), [6], 11)
     add_case(f"{_op}_of_positions", normalized(_op, axis=2), [6], 13)
     add_case(f"{_op}_by_default", normalized(_op), [6], 13)
