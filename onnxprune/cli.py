@@ -286,7 +286,7 @@ def _progress() -> Iterator[Callable[[str], None]]:
 def _feeds(path: Path | None) -> Any:
     if path is None:
         return None
-    from onnxprune.verify.feeds import load_feeds
+    from onnxprune.feeds import load_feeds
 
     return load_feeds(path)
 

@@ -8,9 +8,9 @@ from typing import Any
 from onnxprune.errors import ModelError
 from onnxprune.model import Model
 from onnxprune.pipeline import cost_of, usable_feeds
+from onnxprune.runtime import Feeds, run
 from onnxprune.tracing import trace
 from onnxprune.verify.compare import difference
-from onnxprune.verify.runtime import Feeds, run
 
 
 def compare_models(dense: Path, pruned: Path, feeds: Feeds | None = None, seed: int = 0) -> dict[str, Any]:

@@ -15,16 +15,17 @@ from onnxprune.axes import Dim, Mask
 from onnxprune.cost import Cost, open_sizes
 from onnxprune.criteria import score
 from onnxprune.errors import ModelError, VerificationError
+from onnxprune.feeds import random_feeds
 from onnxprune.inputs import ATTEMPTS, concrete_inputs
 from onnxprune.model import Model
 from onnxprune.options import Options
 from onnxprune.plan import Plan
 from onnxprune.report import Before, Inspection, Report, inspect_trace, report_of
+from onnxprune.runtime import Feeds, run
 from onnxprune.save import save_model
 from onnxprune.select import Selection, select
 from onnxprune.tracing import Trace, trace
-from onnxprune.verify import Verification, random_feeds, verify
-from onnxprune.verify.runtime import Feeds, run
+from onnxprune.verify import Verification, verify
 
 ModelLike: TypeAlias = Any
 """A path, an onnx.ModelProto, an onnxprune Model, or an onnx_graphsurgeon Graph."""

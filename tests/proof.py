@@ -12,12 +12,13 @@ from onnx.reference import ReferenceEvaluator
 from onnxprune.apply import apply_masks
 from onnxprune.axes import Dim, Mask
 from onnxprune.errors import ModelError
+from onnxprune.feeds import random_feeds
 from onnxprune.inputs import concrete_inputs
 from onnxprune.model import Model
+from onnxprune.runtime import run
 from onnxprune.tracing import Trace, trace
-from onnxprune.verify import random_feeds, verify
+from onnxprune.verify import verify
 from onnxprune.verify.compare import difference
-from onnxprune.verify.runtime import run
 from onnxprune.verify.twin import masked_twin
 
 SEEDS = 3

@@ -69,9 +69,9 @@ def test_nothing_but_main_imports_the_command_line() -> None:
     assert users == {"onnxprune.__main__"}
 
 
-def test_onnxruntime_is_imported_by_verify_alone_and_only_when_something_runs() -> None:
+def test_onnxruntime_is_imported_in_one_place_and_only_when_something_runs() -> None:
     users = {name for name, path in SOURCES.items() if "onnxruntime" in all_imports(path)}
-    assert users and all(name.startswith("onnxprune.verify") for name in users)
+    assert users == {"onnxprune.runtime"}
     assert not any("onnxruntime" in top_level_imports(path) for path in SOURCES.values())
 
 

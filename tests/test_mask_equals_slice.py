@@ -12,10 +12,11 @@ from random_graphs import grow, steps
 from onnxprune.apply import apply_masks
 from onnxprune.axes import Dim, Mask
 from onnxprune.cost import Cost
+from onnxprune.feeds import random_feeds
 from onnxprune.inputs import concrete_inputs
 from onnxprune.model import Model
 from onnxprune.tracing import Trace, trace
-from onnxprune.verify import random_feeds, verify
+from onnxprune.verify import verify
 
 Drawn = list[tuple[int, int, int, int]]
 SEEDS = st.integers(0, 1_000)

@@ -10,13 +10,13 @@ from quantized_graphs import QuantizedGraph
 
 from onnxprune.cost import Cost
 from onnxprune.criteria import score
+from onnxprune.feeds import random_feeds
 from onnxprune.inputs import concrete_inputs
 from onnxprune.model import Model
 from onnxprune.parameters import parameter_uses
+from onnxprune.runtime import run
 from onnxprune.scales import Scales
 from onnxprune.tracing import Trace, trace
-from onnxprune.verify import random_feeds
-from onnxprune.verify.runtime import run
 
 
 def found(g: QuantizedGraph, *outputs: str) -> Trace:

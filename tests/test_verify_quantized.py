@@ -11,13 +11,14 @@ from quantized_graphs import SCALE, QuantizedGraph
 
 from onnxprune.apply import apply_masks
 from onnxprune.errors import VerificationError
+from onnxprune.feeds import random_feeds
 from onnxprune.inputs import concrete_inputs
 from onnxprune.model import Model
+from onnxprune.runtime import run
 from onnxprune.tensors import to_tensor
 from onnxprune.tracing import trace
-from onnxprune.verify import Verification, random_feeds, verify
+from onnxprune.verify import Verification, verify
 from onnxprune.verify.rounding import rounds, without_rounding
-from onnxprune.verify.runtime import run
 from onnxprune.verify.steps import Steps
 
 

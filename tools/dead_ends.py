@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from onnx import numpy_helper
 
 from onnxprune.model import ConstantKey, Model
+from onnxprune.runtime import Feeds, run
 from onnxprune.tracing import display_name
-from onnxprune.verify.runtime import Feeds, run
 
 SIZES = ("Shape", "Size")
 """Operators that look at no value."""

@@ -3,6 +3,5 @@
 from __future__ import annotations
 
 from onnxprune.verify.check import Verification, verify
-from onnxprune.verify.feeds import random_feeds
 
-__all__ = ["Verification", "random_feeds", "verify"]
+__all__ = ["Verification", "verify"]

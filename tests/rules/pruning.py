@@ -10,10 +10,11 @@ from proof import needs_onnxruntime_to_run
 
 from onnxprune.apply import apply_masks
 from onnxprune.axes import Dim, Mask
+from onnxprune.feeds import random_feeds
 from onnxprune.inputs import concrete_inputs
 from onnxprune.model import Model
 from onnxprune.tracing import Trace
-from onnxprune.verify import Verification, random_feeds, verify
+from onnxprune.verify import Verification, verify
 
 
 def mask_of(dim: Dim, kept: int, rng: np.random.Generator) -> Mask:

@@ -9,8 +9,8 @@ from networks import branchy, edit, plain, traced, values
 from onnxprune.axes import Dim, Mask
 from onnxprune.model import Model
 from onnxprune.pipeline import usable_feeds
+from onnxprune.runtime import run
 from onnxprune.tracing import Trace
-from onnxprune.verify.runtime import run
 from onnxprune.verify.twin import Probe, copy_model, masked_twin
 
 KEPT = np.array([1, 0, 1, 1, 0, 1, 1, 0], bool)

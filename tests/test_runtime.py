@@ -12,7 +12,7 @@ from onnx import external_data_helper
 
 from onnxprune.errors import ModelError
 from onnxprune.model import Model
-from onnxprune.verify.runtime import run
+from onnxprune.runtime import run
 
 FEEDS = {"x": np.random.default_rng(0).normal(size=(2, 3, 5, 5)).astype(np.float32)}
 

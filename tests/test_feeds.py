@@ -12,7 +12,7 @@ from networks import plain, traced
 from onnx import TensorProto, helper, numpy_helper
 
 from onnxprune.errors import DataError, ModelError
-from onnxprune.verify.feeds import load_feeds, random_feeds
+from onnxprune.feeds import load_feeds, random_feeds
 
 
 def drawn(name: str, elem_type: int, shape: tuple[int, ...], *nodes: onnx.NodeProto, **tables: Any) -> Any:

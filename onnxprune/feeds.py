@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from onnx import helper
 
 from onnxprune.errors import DataError, ModelError
+from onnxprune.runtime import Feeds
 from onnxprune.tracing import Trace
-from onnxprune.verify.runtime import Feeds
 
 SAMPLE_RATE_NAMES = ("sr", "sample_rate", "sampling_rate")
 SAMPLE_RATE = 16_000

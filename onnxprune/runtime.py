@@ -1,0 +1,78 @@
+"""Running models in onnxruntime: the one place that imports it, and only when something is run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import onnx
+from numpy.typing import NDArray
+from onnx import TensorProto, numpy_helper
+
+from onnxprune.errors import ModelError
+from onnxprune.model import Model
+
+Feeds = Mapping[str, NDArray[Any]]
+INLINE_LIMIT = 1_900_000_000
+"""Bytes up to which a model with external data is put into one message to be run."""
+
+
+class Session:
+    """A model that is loaded once and run on many inputs, on the CPU."""
+
+    def __init__(self, model: Model, outputs: Sequence[str] | None = None, optimize: bool = True) -> None:
+        """Load a model. Its runs return the named tensors, any of the graph; by default the outputs of the graph.
+
+        Raises `ModelError` where onnxruntime cannot load it.
+        """
+        import onnxruntime  # takes a while and some 30 MB
+
+        proto = _runnable(model, outputs)
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = 4
+        if not optimize:
+            options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+        self._outputs = outputs
+        try:
+            data = proto.SerializeToString()
+            self._session = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+        except Exception as error:  # onnxruntime raises a dozen types of its own that share no base
+            raise _cannot_run(error) from error
+
+    def run(self, feeds: Feeds) -> list[NDArray[Any]]:
+        """Return the outputs for some inputs. Raises `ModelError` where they do not fit the model."""
+        try:
+            results: list[NDArray[Any]] = self._session.run(self._outputs, dict(feeds))
+        except Exception as error:  # as above
+            raise _cannot_run(error) from error
+        return results
+
+
+def run(model: Model, feeds: Feeds, outputs: Sequence[str] | None = None, optimize: bool = True) -> list[NDArray[Any]]:
+    """Run a model once; see `Session`."""
+    return Session(model, outputs, optimize).run(feeds)
+
+
+def _cannot_run(error: Exception) -> ModelError:
+    reason = " ".join(str(error).split())
+    return ModelError(f"onnxruntime cannot run the model: {reason[:300]}")
+
+
+def _runnable(model: Model, outputs: Sequence[str] | None) -> onnx.ModelProto:
+    proto = onnx.ModelProto()
+    proto.CopyFrom(model.proto)
+    known = {info.name for info in proto.graph.output}
+    proto.graph.output.extend(onnx.ValueInfoProto(name=name) for name in outputs or () if name not in known)
+    _inline(proto, model)
+    return proto
+
+
+def _inline(proto: onnx.ModelProto, model: Model) -> None:
+    external = [t for t in Model(proto).tensors() if t.data_location == TensorProto.EXTERNAL]
+    total = proto.ByteSize() + sum(model.array(tensor).nbytes for tensor in external)
+    if total > INLINE_LIMIT:
+        raise ModelError("the model is too large to be run in one piece here; skip the check with --no-verify")
+    for tensor in external:
+        name, doc = tensor.name, tensor.doc_string
+        tensor.CopyFrom(numpy_helper.from_array(model.array(tensor), name))
+        tensor.doc_string = doc
