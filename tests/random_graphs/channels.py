@@ -59,9 +59,9 @@ def instance_norm(r: Growth, a: int, b: int, c: int) -> str:
     g, x = r.g, r.image(a)
     total = r.width(x)
     groups = divisors(total)[-1 - b % len(divisors(total))]
-    flat = g.reshape(x, r.batch, groups, -1) if c % 2 else g.reshape(x, 0, groups, total // groups * r.positions)
+    flat = g.reshape(x, r.first, groups, -1) if c % 2 else g.reshape(x, 0, groups, total // groups * r.positions)
     y = g.add("InstanceNormalization", flat, g.positive(groups), g.weight(groups), epsilon=0.05)
-    return g.add("Mul", g.reshape(y, r.batch, total, *r.side), g.weight(total, 1, 1))
+    return g.add("Mul", g.reshape(y, r.first, total, *r.side), g.weight(total, 1, 1))
 
 
 @step

@@ -15,7 +15,7 @@ WAYS_TO_STORE = ("initializers", "Constant nodes", "with declared shapes")
 openings = st.builds(
     Opening,
     opset=st.sampled_from([17, 11, 13, 18, 21]),
-    batch=st.sampled_from([2, 1, 3]),
+    batch=st.sampled_from([2, 0, 1, 3]),
     height=st.sampled_from([4, 1, 3, 5]),
     width=st.sampled_from([4, 1, 2]),
     stored=st.sampled_from(WAYS_TO_STORE),
@@ -35,7 +35,16 @@ def grow(opening: Opening, steps: Drawn, seed: int = 0) -> onnx.ModelProto:
     for name, *numbers in steps:
         growth.take((STEPS | NORMS)[name](growth, *numbers))
     growth.finish()
-    return _written(growth.g.model(), opening.stored)
+    proto = growth.g.model()
+    if not opening.batch:
+        _open_batch(proto)
+    return _written(proto, opening.stored)
+
+
+def _open_batch(proto: onnx.ModelProto) -> None:
+    del proto.graph.value_info[:]
+    for info in (*proto.graph.input, *proto.graph.output):
+        info.type.tensor_type.shape.dim[0].dim_param = "N"
 
 
 def _written(proto: onnx.ModelProto, stored: str) -> onnx.ModelProto:

@@ -17,7 +17,11 @@ FAR = 2**62
 
 
 class Opening(NamedTuple):
-    """What a graph begins with, and how it is written down: `stored` is one of `drawing.WAYS_TO_STORE`."""
+    """What a graph begins with, and how it is written down.
+
+    A `batch` of 0 is open: the model names it, and it is 1 when the graph is run. `stored` is one of
+    `drawing.WAYS_TO_STORE`.
+    """
 
     opset: int = 17
     batch: int = 2
@@ -27,11 +31,14 @@ class Opening(NamedTuple):
 
 
 class Growth:
-    """A graph and the tensors that a step may take: images [N, C, H, W] and sequences [N, H*W, C]."""
+    """A graph and the tensors that a step may take: images [N, C, H, W] and sequences [N, H*W, C].
+
+    `first` is what Reshape writes for the batch of what begins with the batch: its number, or 0 where it is open.
+    """
 
     def __init__(self, opening: Opening, seed: int) -> None:
         self.g = Graph(opening.opset, seed)
-        self.batch, self.side = opening.batch, (opening.height, opening.width)
+        self.first, self.batch, self.side = opening.batch, opening.batch or 1, (opening.height, opening.width)
         image = self.g.input(self.batch, 3, *self.side)
         self.images = [self.g.conv(image, width, kernel=3) for width in (6, 4)]
         self.sequences: list[str] = []
@@ -57,11 +64,11 @@ class Growth:
 
     def flat(self, x: str) -> str:
         """[N, C, H, W] -> [N, H*W, C]."""
-        return self.g.transpose(self.g.reshape(x, self.batch, self.width(x), self.positions), 0, 2, 1)
+        return self.g.transpose(self.g.reshape(x, self.first, self.width(x), self.positions), 0, 2, 1)
 
     def square(self, x: str) -> str:
         """[N, H*W, C] -> [N, C, H, W]."""
-        return self.g.reshape(self.g.transpose(x, 0, 2, 1), self.batch, self.width(x), *self.side)
+        return self.g.reshape(self.g.transpose(x, 0, 2, 1), self.first, self.width(x), *self.side)
 
     def take(self, name: str) -> None:
         """File what a step made, by its shape."""

@@ -12,8 +12,8 @@ def shuffle(r: Growth, a: int, b: int, c: int) -> str:
     g, x = r.g, r.image(a)
     total = r.width(x)
     groups = divisors(total)[b % len(divisors(total))]
-    grid = g.transpose(g.reshape(x, r.batch, groups, total // groups, *r.side), 0, 2, 1, 3, 4)
-    return g.reshape(grid, r.batch, -1 if c % 2 else total, *r.side)
+    grid = g.transpose(g.reshape(x, r.first, groups, total // groups, *r.side), 0, 2, 1, 3, 4)
+    return g.reshape(grid, r.first, -1 if c % 2 else total, *r.side)
 
 
 @step
@@ -31,23 +31,23 @@ def grid_of_channels(r: Growth, a: int, b: int, c: int) -> str:
     total = r.width(x)
     rows = divisors(total)[b % len(divisors(total))]
     columns = total // rows
-    grid = g.reshape(x, r.batch, rows, columns, r.positions)
+    grid = g.reshape(x, r.first, rows, columns, r.positions)
     if rows == columns:
         grid = g.add("Add", grid, g.transpose(grid, 0, 2, 1, 3))
     elif c % 2:
         grid = g.add("Mul", grid, g.weight(columns, 1))
     else:
         grid = g.add("Concat", grid, g.slice(grid, 0, 1), axis=1)
-    return g.reshape(grid, r.batch, -1, *r.side)
+    return g.reshape(grid, r.first, -1, *r.side)
 
 
 @step
 def channels_with_positions(r: Growth, a: int, b: int, c: int) -> str:
     """[N, C, H, W] -> [N, C*H, W], worked on there, and back."""
     g, x = r.g, r.image(a)
-    y = g.reshape(x, r.batch, r.width(x) * r.side[0], r.side[1])
+    y = g.reshape(x, r.first, r.width(x) * r.side[0], r.side[1])
     y = g.add("Tanh", y) if b % 2 else g.linear(y, r.side[1])
-    return g.reshape(y, r.batch, -1, *r.side)
+    return g.reshape(y, r.first, -1, *r.side)
 
 
 @step
@@ -56,7 +56,7 @@ def channels_in_batch(r: Growth, a: int, b: int, c: int) -> str:
     g, x = r.g, r.image(a)
     total, out = r.width(x), 1 + b % 2
     y = g.conv(g.reshape(x, -1, 1, *r.side), out, kernel=3)
-    return g.reshape(y, r.batch, total * out, *r.side) if total * out <= WIDEST else x
+    return g.reshape(y, r.first or -1, total * out, *r.side) if total * out <= WIDEST else x
 
 
 @step

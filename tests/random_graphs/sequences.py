@@ -28,8 +28,8 @@ def linear(r: Growth, a: int, b: int, c: int) -> str:
     g, x = r.g, r.sequence(a)
     total, out = r.width(x), 1 + b % 8
     if c % 3 == 1:
-        y = g.gemm(g.reshape(x, r.batch * r.positions, total), out)
-        return g.reshape(y, r.batch, r.positions, out)
+        y = g.gemm(g.reshape(x, r.first * r.positions or -1, total), out)
+        return g.reshape(y, r.first or -1, r.positions, out)
     if c % 3 == 2 and g.opset >= 12:
         return g.add("Einsum", x, g.weight(out, total, fan_in=total), equation="btc,dc->btd")
     return g.add("Add", g.linear(x, out), g.weight(out))
@@ -76,7 +76,7 @@ def recurrent(r: Growth, a: int, b: int, c: int) -> str:
         inputs += ["", g.store(g.random(both, r.batch, hidden) * np.float32(b % 2))]
     direction = ("forward", "bidirectional")[both - 1]
     y = g.nodes_of(op_type, inputs, 1, hidden_size=hidden, direction=direction)[0]
-    return g.reshape(g.transpose(y, 2, 0, 1, 3), r.batch, r.positions, both * hidden)
+    return g.reshape(g.transpose(y, 2, 0, 1, 3), r.first, r.positions, both * hidden)
 
 
 @step
@@ -86,16 +86,16 @@ def attention(r: Growth, a: int, b: int, c: int) -> str:
     repeats, kv, width, value = 1 + a % 2, 1 + b % 3, 1 + c % 3, 1 + (b + c) % 3
 
     def project(heads: int, size: int, order: tuple[int, ...]) -> str:
-        rows = g.reshape(g.linear(x, heads * size), r.batch, r.positions, heads, size)
+        rows = g.reshape(g.linear(x, heads * size), r.first, r.positions, heads, size)
         rows = g.transpose(rows, 0, 2, 1, 3)
         if heads < kv * repeats:
             rows = g.add("Expand", r.reshaped_axes("Unsqueeze", rows, 2), g.ints(1, 1, repeats, 1, 1))
-            rows = g.reshape(rows, r.batch, kv * repeats, r.positions, size)
+            rows = g.reshape(rows, r.first, kv * repeats, r.positions, size)
         return g.transpose(rows, *order)
 
     scores = g.add("MatMul", project(kv * repeats, width, (0, 1, 2, 3)), project(kv, width, (0, 1, 3, 2)))
     mixed = g.add("MatMul", g.add("Softmax", scores, axis=-1), project(kv, value, (0, 1, 2, 3)))
-    merged = g.reshape(g.transpose(mixed, 0, 2, 1, 3), r.batch, r.positions, kv * repeats * value)
+    merged = g.reshape(g.transpose(mixed, 0, 2, 1, 3), r.first, r.positions, kv * repeats * value)
     return g.linear(merged, r.width(x)) if c % 2 else merged
 
 
@@ -106,12 +106,12 @@ def fused_projection(r: Growth, a: int, b: int, c: int) -> str:
     heads, width = 1 + b % 3, 1 + c % 3
     packed = g.linear(x, 3 * heads * width)
     if b % 2:
-        grid = g.transpose(g.reshape(packed, r.batch, r.positions, 3, heads, width), 2, 0, 3, 1, 4)
+        grid = g.transpose(g.reshape(packed, r.first, r.positions, 3, heads, width), 2, 0, 3, 1, 4)
         q, k, v = (g.add("Gather", grid, g.store(place, np.int64), axis=0) for place in range(3))
     else:
         thirds = r.parts(packed, [heads * width] * 3, 2)
-        grids = (g.reshape(y, r.batch, r.positions, heads, width) for y in thirds)
+        grids = (g.reshape(y, r.first, r.positions, heads, width) for y in thirds)
         q, k, v = (g.transpose(y, 0, 2, 1, 3) for y in grids)
     scores = g.add("MatMul", q, g.transpose(k, 0, 1, 3, 2))
     mixed = g.add("MatMul", g.add("Softmax", scores, axis=-1), v)
-    return g.reshape(g.transpose(mixed, 0, 2, 1, 3), r.batch, r.positions, -1)
+    return g.reshape(g.transpose(mixed, 0, 2, 1, 3), r.first, r.positions, -1)

@@ -27,9 +27,9 @@ def gate_of_vectors(r: Growth, a: int, b: int, c: int) -> str:
 @step
 def classifier_and_back(r: Growth, a: int, b: int, c: int) -> str:
     g, x = r.g, r.image(a)
-    flat = g.add("Flatten", x) if b % 2 else g.reshape(x, r.batch, -1)
+    flat = g.add("Flatten", x) if b % 2 else g.reshape(x, r.first, -1)
     width = 1 + c % 4
-    return g.reshape(g.gemm(flat, width * r.positions), r.batch, width, *r.side)
+    return g.reshape(g.gemm(flat, width * r.positions), r.first, width, *r.side)
 
 
 @step
