@@ -71,10 +71,9 @@ def layer_normalization(site: Site) -> None:
 def softmax(site: Site) -> None:
     """Normalizes over `axis`; before opset 13 over all axes from `axis` on, taken as one."""
     x = site.axes(0)
-    if site.opset < 13:
-        site.freeze(x[position(site.attribute("axis", 1), len(x) + 1) :], STATISTICS)
-    else:
-        site.freeze(x[position(site.attribute("axis", -1), len(x))], STATISTICS)
+    taken_as_one = site.opset < 13
+    first = position(site.attribute("axis", 1 if taken_as_one else -1), len(x))
+    site.freeze(x[first:] if taken_as_one else x[first], STATISTICS)
     site.out(site.axes(0))
 
 

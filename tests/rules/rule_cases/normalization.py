@@ -97,6 +97,12 @@ for _op in ("Softmax", "LogSoftmax", "Hardmax"):
     add_case(f"{_op}_of_channels", normalized(_op, 5, axis=1), [5], 13, STATISTICS)
 
 
+@case(5, opset=11, frozen=STATISTICS)
+def softmax_of_features_counted_from_the_back(g: Graph) -> None:
+    x = g.add("Softmax", g.linear(g.input(2, 4, 3), 6), axis=-1)
+    g.output(g.linear(g.linear(x, 5), 2))
+
+
 @case(5, frozen="each channel is normalized by its neighbours")
 def local_response_normalization(g: Graph) -> None:
     g.finish(g.add("LRN", g.conv(g.image(), 6), size=3, alpha=0.5, beta=0.7), hidden=5)

@@ -48,14 +48,19 @@ def largest_masks(trace: Trace, seed: int) -> dict[Dim, Mask]:
 
 
 def prune_and_check(trace: Trace, masks: Mapping[Dim, Mask]) -> tuple[Model, Verification]:
-    """Prune, and check that the result is valid, has the same interface, and computes what the masked model does."""
+    """As `prune_checked`, where this onnxruntime can run the dense model."""
     needs_onnxruntime_to_run(trace.model.proto)
+    return prune_checked(trace, masks)
+
+
+def prune_checked(trace: Trace, masks: Mapping[Dim, Mask], seed: int = 0) -> tuple[Model, Verification]:
+    """Prune, and check that the result is valid, has the same interface, and computes what the masked model does."""
     before = trace.model.proto.SerializeToString(deterministic=True)
     pruned, _ = apply_masks(trace, masks)
     assert trace.model.proto.SerializeToString(deterministic=True) == before, "the traced model has changed"
     onnx.checker.check_model(pruned.proto, full_check=True)
     assert interface(pruned) == interface(trace.model)
-    return pruned, verify(trace, masks, pruned, random_feeds(trace, concrete_inputs(trace.model)))
+    return pruned, verify(trace, masks, pruned, random_feeds(trace, concrete_inputs(trace.model), seed))
 
 
 def interface(model: Model) -> list[bytes]:
