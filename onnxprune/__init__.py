@@ -9,33 +9,51 @@ result.save("model.pruned.onnx")
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from onnxprune.pipeline import ModelLike, Result
     from onnxprune.plan import Plan
+    from onnxprune.runtime import Feeds
     from onnxprune.tracing import Trace
 
 __version__ = "0.1.0"
 __all__ = ["Plan", "Result", "__version__", "prune", "trace"]
 
 
-def prune(model: ModelLike, amount: float = 0.5, *, check: bool = True, **options: Any) -> Result:
-    """Prune a model by `amount` of its budget and return the result.
+def prune(
+    model: ModelLike,
+    amount: float = 0.5,
+    *,
+    check: bool = True,
+    calibration: str | Path | Iterable[Feeds] = "synthetic",
+    **options: Any,
+) -> Result:
+    """Prune a model by `amount` of its budget, repair what remains, and return the result.
 
     Args:
         model: A path, an `onnx.ModelProto` or an `onnx_graphsurgeon.Graph`; it is not changed.
         amount: The fraction of the budget to remove, in [0, 1).
         check: Whether to prove that the result equals the masked dense model (needs to run both).
-        **options: Any field of `onnxprune.options.Options`: budget, criterion, scope, round_to, include, ...
+        calibration: Samples to repair the weights on: a file, a folder, `module:function`, feeds (each a batch as a
+            mapping from input names to arrays), `synthetic`, or `none` for pure removal.
+        **options: Any field of `onnxprune.options.Options` (budget, criterion, recover, scope, round_to, include, ...)
+            and of `onnxprune.options.DataOptions` (samples, batch_size, labels, mean, std, ...).
 
     Raises:
         onnxprune.errors.OnnxPruneError: With one line that says what was wrong and what to do.
     """
-    from onnxprune.options import Options
+    from onnxprune.calibrate import Calibration
+    from onnxprune.options import split_options
     from onnxprune.pipeline import prune_model
 
-    return prune_model(model, Options(amount=amount, **options), check=check)
+    chosen, data = split_options({"amount": amount, **options})
+    if isinstance(calibration, (str, Path)):
+        return prune_model(model, chosen, check, data=replace(data, calibration=str(calibration)))
+    return prune_model(model, chosen, check, data=Calibration.of(calibration))
 
 
 def trace(model: ModelLike) -> Trace:

@@ -175,6 +175,24 @@ def _spread_into(expr: Expr, values: NDArray[Any], totals: dict[Dim, NDArray[Any
             _spread_into(factor, grid.sum(axis=others), totals)
 
 
+def units(expr: Expr, dim: Dim) -> NDArray[np.int64]:
+    """Return which unit of `dim` each position along a resolved axis belongs to, or -1: int64, shape [size(expr)].
+
+    Where a position belongs to two units, as in `Product(d, d)`, it is the later one.
+    """
+    if isinstance(expr, Dim):
+        return np.arange(dim.size) if expr == dim else np.full(expr.size, -1)
+    if isinstance(expr, Fixed):
+        return np.full(expr.size or 0, -1)
+    parts = [units(part, dim) for part in _parts(expr)]
+    if isinstance(expr, Sum):
+        return np.concatenate(parts)
+    grid = parts[0]
+    for part in parts[1:]:
+        grid = np.maximum.outer(grid, part).ravel()
+    return grid
+
+
 class MismatchError(Exception):
     """Two axes that cannot be laid over each other. Never leaves this module."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -14,6 +14,7 @@ import typer
 from typer.core import TyperGroup
 
 from onnxprune import __version__
+from onnxprune.phases import PHASES, OnPhase
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -52,7 +53,61 @@ Inputs = Annotated[
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace an existing output.")]
 Seed = Annotated[int, typer.Option("--seed", help="Seed of everything random.")]
 
-WHAT, HOW, OUT = "What to remove", "How to choose", "Output"
+WHAT, HOW, DATA, OUT = "What to remove", "How to choose", "Samples and repair", "Output"
+
+CalibrationOption = Annotated[
+    str,
+    typer.Option(
+        "--calibration",
+        "-c",
+        help="Samples: .npz, .npy, a folder of them or of images, module:function, synthetic, or none.",
+        rich_help_panel=DATA,
+    ),
+]
+RecoverOption = Annotated[
+    str,
+    typer.Option(
+        "--recover",
+        help="Repair of what remains: auto, none, bias, batchnorm, least-squares or sequential.",
+        rich_help_panel=DATA,
+    ),
+]
+Samples = Annotated[
+    int | None,
+    typer.Option("--samples", help="Samples at most. Default: 512.", rich_help_panel=DATA, show_default=False),
+]
+BatchSize = Annotated[
+    int | None,
+    typer.Option(
+        "--batch-size",
+        help="Samples in one run, where the model allows. Default: 32.",
+        rich_help_panel=DATA,
+        show_default=False,
+    ),
+]
+LabelsKey = Annotated[
+    str | None,
+    typer.Option("--labels", help="Key of the labels in an .npz, to go by accuracy.", rich_help_panel=DATA),
+]
+Mean = Annotated[
+    str | None, typer.Option("--mean", help="Taken from pixels, such as 0.485,0.456,0.406.", rich_help_panel=DATA)
+]
+Std = Annotated[str | None, typer.Option("--std", help="What they are divided by then.", rich_help_panel=DATA)]
+Peak = Annotated[
+    float, typer.Option("--peak", help="What the brightest pixel is before that: 1 or 255.", rich_help_panel=DATA)
+]
+Layout = Annotated[str, typer.Option("--layout", help="Of images: auto, nchw or nhwc.", rich_help_panel=DATA)]
+Resize = Annotated[
+    str | None,
+    typer.Option("--resize", help="Height,width of images where the model leaves them open.", rich_help_panel=DATA),
+]
+InputRange = Annotated[
+    str | None, typer.Option("--input-range", help="Range of synthetic samples, such as 0,255.", rich_help_panel=DATA)
+]
+MemoryLimit = Annotated[
+    str,
+    typer.Option("--memory-limit", help="Activations held between two layers, such as 500MB.", rich_help_panel=DATA),
+]
 
 AllowNorm = Annotated[
     bool, typer.Option("--allow-norm", help="Also prune the width that norms are taken over.", rich_help_panel=WHAT)
@@ -90,13 +145,39 @@ def prune(
     exclude: Annotated[
         list[str] | None, typer.Option("--exclude", help="Never prune these (globs).", rich_help_panel=WHAT)
     ] = None,
+    max_drop: Annotated[
+        float | None,
+        typer.Option(
+            "--max-drop",
+            help="Remove as much as possible while the outputs stay this close, such as 0.01; instead of --amount.",
+            rich_help_panel=WHAT,
+            show_default=False,
+        ),
+    ] = None,
+    metric: Annotated[
+        str,
+        typer.Option(
+            "--metric",
+            help="How close: top1-agreement, relative-error, cosine, equal, accuracy.. (auto: what fits the output).",
+            rich_help_panel=WHAT,
+        ),
+    ] = "auto",
+    judged_output: Annotated[
+        str | None, typer.Option("--judged-output", help="The only output to go by.", rich_help_panel=WHAT)
+    ] = None,
     best_effort: Annotated[
         bool, typer.Option("--best-effort", help="Take what can be had instead of failing.", rich_help_panel=WHAT)
     ] = False,
     allow_norm: AllowNorm = False,
     criterion: Annotated[
-        str, typer.Option("--criterion", help="Importance: l1, l2 or random.", rich_help_panel=HOW)
-    ] = "l2",
+        str,
+        typer.Option(
+            "--criterion",
+            help="Importance: obs (default with samples), l2 (default without), l1, wanda, variance, apoz, fpgm, "
+            "bn-scale, lamp or random.",
+            rich_help_panel=HOW,
+        ),
+    ] = "auto",
     scope: Annotated[
         str, typer.Option("--scope", help="Rank all units together (global) or evenly (layer).", rich_help_panel=HOW)
     ] = "global",
@@ -115,6 +196,18 @@ def prune(
             show_default=False,
         ),
     ] = None,
+    calibration: CalibrationOption = "synthetic",
+    recover: RecoverOption = "auto",
+    samples: Samples = None,
+    batch_size: BatchSize = None,
+    labels: LabelsKey = None,
+    mean: Mean = None,
+    std: Std = None,
+    peak: Peak = 1.0,
+    layout: Layout = "auto",
+    resize: Resize = None,
+    input_range: InputRange = None,
+    memory_limit: MemoryLimit = "2GB",
     output: Annotated[
         Path | None,
         typer.Option("--output", "-o", help="Where to write. Default: model.pruned.onnx.", rich_help_panel=OUT),
@@ -134,13 +227,17 @@ def prune(
 ) -> None:
     """Remove channels, heads and hidden units, and fix every shape downstream."""
     with _failing_in_one_line(as_json, verbose):
-        from onnxprune.options import Options
+        from onnxprune.options import DataOptions, Options, numbers, pair, size
         from onnxprune.pipeline import prune_model
         from onnxprune.save import check_output
 
         options = Options(
-            amount, budget, criterion, scope, round_to, min_channels, max_layer_amount,
-            tuple(include or ()), tuple(exclude or ()), best_effort, allow_norm, seed,
+            amount, budget, criterion, scope, round_to, min_channels, max_layer_amount, tuple(include or ()),
+            tuple(exclude or ()), best_effort, allow_norm, seed, recover, max_drop, metric, judged_output,
+        )  # fmt: skip
+        data = DataOptions(
+            calibration, samples, batch_size, labels, numbers("--mean", mean), numbers("--std", std), peak, layout,
+            pair("--resize", resize, int), pair("--input-range", input_range, float), size("--memory-limit", memory_limit),
         )  # fmt: skip
         target = _target(model, output)
         if not dry_run and model.exists():
@@ -148,7 +245,7 @@ def prune(
         if plan is not None:
             check_output(plan, model, overwrite)
         with _progress() as on_phase:
-            result = prune_model(model, options, not no_verify, _feeds(verify_inputs), on_phase)
+            result = prune_model(model, options, not no_verify, _feeds(verify_inputs), data, on_phase)
         _finish(result, None if dry_run else target, overwrite, as_json, plan)
 
 
@@ -156,6 +253,7 @@ def prune(
 def apply_(
     plan: Annotated[Path, typer.Argument(help="A plan written by --plan, perhaps edited.", show_default=False)],
     model: ModelPath,
+    calibration: CalibrationOption = "none",
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Default: model.pruned.onnx.")] = None,
     overwrite: Overwrite = False,
     as_json: AsJson = False,
@@ -163,8 +261,9 @@ def apply_(
     verify_inputs: Inputs = None,
     verbose: Verbose = False,
 ) -> None:
-    """Replay a plan, on the same model or on another checkpoint of it."""
+    """Replay a plan, on the same model or on another checkpoint of it; with samples, repair what remains."""
     with _failing_in_one_line(as_json, verbose):
+        from onnxprune.options import DataOptions
         from onnxprune.pipeline import apply_plan
         from onnxprune.plan import Plan
         from onnxprune.save import check_output
@@ -173,7 +272,8 @@ def apply_(
         if model.exists():
             check_output(target, model, overwrite)
         with _progress() as on_phase:
-            result = apply_plan(Plan.load(plan), model, not no_verify, _feeds(verify_inputs), on_phase)
+            data = DataOptions(calibration)
+            result = apply_plan(Plan.load(plan), model, not no_verify, _feeds(verify_inputs), data, on_phase)
         _finish(result, target, overwrite, as_json)
 
 
@@ -189,6 +289,44 @@ def inspect(model: ModelPath, allow_norm: AllowNorm = False, as_json: AsJson = F
             _print_json(found.as_dict())
         else:
             show_inspection(found, _console())
+
+
+@app.command()
+def evaluate(
+    model: ModelPath,
+    data: Annotated[
+        str, typer.Option("--data", help="Samples: an .npz, a folder, or module:function.", show_default=False)
+    ],
+    labels: Annotated[
+        str | None, typer.Option("--labels", help="Key of the labels; default: label, labels or y of an .npz.")
+    ] = None,
+    reference: Annotated[Path | None, typer.Option("--reference", help="A dense model to compare with.")] = None,
+    output: Annotated[str | None, typer.Option("--output", help="The only output to look at.")] = None,
+    samples: Annotated[int | None, typer.Option("--samples", help="Samples at most; default: all.")] = None,
+    batch_size: Annotated[int | None, typer.Option("--batch-size", help="Samples in a run; default: 32.")] = None,
+    as_json: AsJson = False,
+    verbose: Verbose = False,
+) -> None:
+    """Measure the accuracy of a model, and how far its outputs are from those of a dense one."""
+    with _failing_in_one_line(as_json, verbose):
+        from onnxprune.calibrate.readers import load_calibration
+        from onnxprune.evaluate import evaluate_model, label_key
+        from onnxprune.pipeline import read
+        from onnxprune.report.terminal import show_evaluation
+
+        loaded = read(model)
+        key = labels or label_key(data, loaded)
+        count = sys.maxsize if samples is None else samples
+        calibration = load_calibration(data, loaded, samples=count, batch_size=batch_size, labels=key)
+        dense = None if reference is None else read(reference)
+        with _progress(("running",)) as on_phase:
+            found = evaluate_model(
+                loaded, calibration, dense, output, lambda done, total: on_phase("running", done / total)
+            )
+        if as_json:
+            _print_json(found.as_dict())
+        else:
+            show_evaluation(found, _console())
 
 
 @app.command()
@@ -265,22 +403,16 @@ def _failing_in_one_line(as_json: bool, verbose: bool) -> Iterator[None]:
 
 
 @contextmanager
-def _progress() -> Iterator[Callable[[str], None]]:
+def _progress(phases: Sequence[str] = PHASES) -> Iterator[OnPhase]:
     """Show the phases of a run on stderr while it works; nothing remains of it afterwards."""
     from rich.console import Console
     from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-    from onnxprune.pipeline import PHASES
-
     columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
     console = Console(stderr=True)
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
-        task = progress.add_task("starting", total=len(PHASES))
-
-        def on_phase(name: str) -> None:
-            progress.update(task, description=name, completed=PHASES.index(name))
-
-        yield on_phase
+        task = progress.add_task("starting", total=len(phases))
+        yield lambda name, share: progress.update(task, description=name, completed=phases.index(name) + share)
 
 
 def _feeds(path: Path | None) -> Any:

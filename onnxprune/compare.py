@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from onnxprune.errors import ModelError
+from onnxprune.feeds import usable_feeds
 from onnxprune.model import Model
-from onnxprune.pipeline import cost_of, usable_feeds
+from onnxprune.pipeline import cost_of
 from onnxprune.runtime import Feeds, run
 from onnxprune.tracing import trace
 from onnxprune.verify.compare import difference

@@ -12,7 +12,9 @@ from numpy.typing import NDArray
 from onnx import helper
 
 from onnxprune.errors import DataError, ModelError
-from onnxprune.runtime import Feeds
+from onnxprune.inputs import ATTEMPTS, concrete_inputs
+from onnxprune.model import MOVES, Model
+from onnxprune.runtime import Feeds, run
 from onnxprune.tracing import Trace
 
 SAMPLE_RATE_NAMES = ("sr", "sample_rate", "sampling_rate")
@@ -38,7 +40,7 @@ def _draw(
             return np.ones(shape, dtype)
         if info.name.lower() in SAMPLE_RATE_NAMES:
             return np.full(shape, SAMPLE_RATE, dtype)
-        return rng.integers(0, _vocabulary(trace, info.name), shape).astype(dtype)
+        return rng.integers(0, vocabulary(trace, info.name) or 2, shape).astype(dtype)
     if dtype.kind == "b":
         return np.ones(shape, dtype) if "mask" in info.name else np.asarray(rng.random(shape) < 0.5)
     if dtype.kind not in "fV":
@@ -46,17 +48,41 @@ def _draw(
     return rng.standard_normal(shape).astype(dtype)
 
 
-def _vocabulary(trace: Trace, name: str) -> int:
-    """Return the number of rows of the smallest table that an integer input indexes, or 2 where there is none."""
+def vocabulary(trace: Trace, name: str) -> int | None:
+    """Return the number of rows of the smallest table that an integer input indexes, or None where it indexes none.
+
+    A table may be written out: a OneHot, or a comparison with the numbers from 0 on.
+    """
+    model = trace.model
     reached, rows = {name}, []
-    for node in trace.model.proto.graph.node:
-        if node.op_type in ("Identity", "Cast", "Reshape", "Unsqueeze", "Squeeze") and node.input[0] in reached:
+    for node in model.proto.graph.node:
+        if node.op_type in MOVES and node.input[0] in reached:
             reached.add(node.output[0])
-        if node.op_type == "Gather" and node.input[1] in reached:
-            table = trace.model.constants.get(("", node.input[0]))
-            if table is not None:
-                rows.append(table.dims[0])
-    return min(rows, default=2)
+        elif node.op_type == "Gather" and node.input[1] in reached:
+            table = _stored(model, node.input[0])
+            rows += [] if table is None else [table.dims[0]]
+        elif node.op_type in ("OneHot", "Equal") and reached.intersection(node.input):
+            rows += _classes(model, node)
+    return min(rows, default=None)
+
+
+def _stored(model: Model, name: str) -> onnx.TensorProto | None:
+    """Return the constant that a value is, perhaps dequantized."""
+    node = model.producers.get(("", name))
+    if node is not None and node.op_type in ("Identity", "DequantizeLinear"):
+        return _stored(model, node.input[0])
+    return model.constants.get(("", name))
+
+
+def _classes(model: Model, node: onnx.NodeProto) -> list[int]:
+    """Return how many classes a OneHot or an Equal tells apart, where that is known."""
+    table = next((table for name in node.input[:2] if (table := _stored(model, name)) is not None), None)
+    if table is None:
+        return []
+    values = model.array(table).reshape(-1)
+    if node.op_type == "OneHot":
+        return [int(values[0])]
+    return [len(values)] if len(values) > 1 and np.array_equal(values, np.arange(len(values))) else []
 
 
 def load_feeds(path: Path) -> Feeds:
@@ -69,3 +95,18 @@ def load_feeds(path: Path) -> Feeds:
             return {name: archive[name] for name in archive.files}
     except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
         raise DataError(f"{path}: not an .npz file of arrays ({error})") from error
+
+
+def usable_feeds(found: Trace, seed: int = 0) -> Feeds:
+    """Return random inputs that the dense model runs on. Raises `ModelError` where none of the usual sizes will do."""
+    failure: ModelError | None = None
+    for attempt in range(ATTEMPTS):
+        feeds = random_feeds(found, concrete_inputs(found.model, attempt=attempt), seed)
+        try:
+            run(found.model, feeds)
+        except ModelError as error:
+            failure = error
+        else:
+            return feeds
+    assert failure is not None
+    raise failure

@@ -235,6 +235,18 @@ def enclosing_scopes(scope: str) -> Iterator[str]:
     yield ""
 
 
+def tensors_read(node: onnx.NodeProto) -> Iterator[str]:
+    """Yield the names that a node reads, also from inside its bodies, but for what the bodies define themselves."""
+    yield from (name for name in node.input if name)
+    for attribute in node.attribute:
+        if attribute.type == onnx.AttributeProto.GRAPH:
+            body = attribute.g
+            own = {info.name for info in body.input} | {tensor.name for tensor in body.initializer}
+            own |= {name for inner in body.node for name in inner.output}
+            yield from (name for inner in body.node for name in tensors_read(inner) if name not in own)
+            yield from (info.name for info in body.output if info.name not in own)
+
+
 def constant_value(node: onnx.NodeProto) -> onnx.TensorProto | None:
     """Return the tensor that a Constant node holds, whichever attribute it is in; None for any other node."""
     if node.op_type != "Constant" or node.domain not in DEFAULT_DOMAIN or len(node.attribute) != 1:

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import math
+import re
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields
-from typing import Any
+from typing import Any, TypeVar
 
 from onnxprune.errors import UsageError
 
+N = TypeVar("N", int, float)
+
 BUDGETS = ("params", "macs", "channels")
 SCOPES = ("global", "layer")
+SYNTHETIC, NONE, AUTO = "synthetic", "none", "auto"
 
 
 @dataclass(frozen=True)
@@ -18,7 +23,7 @@ class Options:
 
     amount: float = 0.5
     budget: str = "params"
-    criterion: str = "l2"
+    criterion: str = "auto"
     scope: str = "global"
     round_to: int = 1
     min_channels: int = 1
@@ -28,6 +33,10 @@ class Options:
     best_effort: bool = False
     allow_norm: bool = False
     seed: int = 0
+    recover: str = "auto"
+    max_drop: float | None = None
+    metric: str = "auto"
+    judged_output: str | None = None
 
     def __post_init__(self) -> None:
         if math.isnan(self.amount) or not 0 <= self.amount < 1:
@@ -51,6 +60,77 @@ class Options:
         return {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()}
 
 
+@dataclass(frozen=True)
+class DataOptions:
+    """Which samples to look at the model on, and how they are read. Raises `UsageError` where it makes no sense.
+
+    `calibration` is a file, a folder, `module:function`, `synthetic` or `none`. `samples` is at most so many, and
+    `batch_size` how many go into one run where the model leaves that open. `labels` is a key of an .npz. `mean`, `std`,
+    `peak`, `layout` and `resize` say how pixels become what the model takes; `input_range` what synthetic samples span.
+    `memory_limit` is how many bytes of activations may be held between two layers.
+    """
+
+    calibration: str = SYNTHETIC
+    samples: int | None = None
+    batch_size: int | None = None
+    labels: str | None = None
+    mean: tuple[float, ...] | None = None
+    std: tuple[float, ...] | None = None
+    peak: float = 1.0
+    layout: str = "auto"
+    resize: tuple[int, int] | None = None
+    input_range: tuple[float, float] | None = None
+    memory_limit: int = 2 << 30
+
+    def __post_init__(self) -> None:
+        for option, value in (("--samples", self.samples), ("--batch-size", self.batch_size)):
+            if value is not None and value < 1:
+                raise UsageError(f"{option} {value}: it must be at least 1")
+        if self.memory_limit < 0:
+            raise UsageError("--memory-limit must not be negative")
+        if self.input_range is not None and not self.input_range[0] < self.input_range[1]:
+            raise UsageError("--input-range: the first number must be below the second, such as 0,255")
+
+
+def split_options(given: dict[str, Any]) -> tuple[Options, DataOptions]:
+    """Return what was given by name as the two objects. Raises `UsageError` for a name that neither has."""
+    ours, theirs = ({field.name for field in fields(kind)} for kind in (Options, DataOptions))
+    if unknown := given.keys() - ours - theirs:
+        raise UsageError(f"no option '{min(unknown)}'; there are: {', '.join(sorted(ours | theirs))}")
+    return (
+        Options(**{name: value for name, value in given.items() if name in ours}),
+        DataOptions(**{name: value for name, value in given.items() if name in theirs}),
+    )
+
+
 def _one_of(option: str, value: str, allowed: tuple[str, ...]) -> None:
     if value not in allowed:
         raise UsageError(f"{option} {value}: it must be one of {', '.join(allowed)}")
+
+
+def numbers(option: str, text: str | None) -> tuple[float, ...] | None:
+    """Read numbers that commas separate. Raises `UsageError`."""
+    if text is None:
+        return None
+    try:
+        return tuple(float(part) for part in text.split(","))
+    except ValueError:
+        raise UsageError(f"{option} {text}: give numbers with commas between, such as 0.485,0.456,0.406") from None
+
+
+def pair(option: str, text: str | None, kind: Callable[[float], N]) -> tuple[N, N] | None:
+    """Read two numbers that a comma separates. Raises `UsageError`."""
+    found = numbers(option, text)
+    if found is None:
+        return None
+    if len(found) != 2:
+        raise UsageError(f"{option} {text}: give two numbers with a comma between, such as 224,224")
+    return kind(found[0]), kind(found[1])
+
+
+def size(option: str, text: str) -> int:
+    """Read a number of bytes, such as 500MB or 2GB. Raises `UsageError`."""
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMGT]?)i?B?", text.strip(), re.IGNORECASE)
+    if found is None:
+        raise UsageError(f"{option} {text}: give a number of bytes, such as 500MB or 2GB")
+    return int(float(found[1]) * 1024 ** " KMGT".index(found[2].upper() or " "))

@@ -1,8 +1,8 @@
-"""The whole flow on one screen: load, trace, score, select, apply, verify, report."""
+"""The whole flow on one screen: load, trace, score, select, apply, verify, repair, judge, report."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -11,30 +11,34 @@ from typing import Any, TypeAlias
 import onnx
 
 from onnxprune.apply import Changes, apply_masks
+from onnxprune.attempt import Attempt, Workshop
 from onnxprune.axes import Dim, Mask
+from onnxprune.calibrate import Calibration
+from onnxprune.calibrate.source import samples_for
+from onnxprune.calibrate.statistics import Statistics, collect
 from onnxprune.cost import Cost, open_sizes
-from onnxprune.criteria import score
-from onnxprune.errors import ModelError, VerificationError
-from onnxprune.feeds import random_feeds
-from onnxprune.inputs import ATTEMPTS, concrete_inputs
+from onnxprune.criteria import Needs, Saliency, best_criterion, is_loss, needs_of, score
+from onnxprune.errors import ModelError, UsageError
+from onnxprune.evaluate import Judge
+from onnxprune.max_drop import Step, Tried, find_amount
 from onnxprune.model import Model
-from onnxprune.options import Options
+from onnxprune.options import AUTO, NONE, SYNTHETIC, DataOptions, Options
+from onnxprune.phases import OnPhase, Phases, in_silence
 from onnxprune.plan import Plan
-from onnxprune.report import Before, Inspection, Report, inspect_trace, report_of
-from onnxprune.runtime import Feeds, run
+from onnxprune.recover import best_recovery, find
+from onnxprune.report import Before, Facts, Inspection, Report, inspect_trace, report_of
+from onnxprune.runtime import Feeds
 from onnxprune.save import save_model
 from onnxprune.select import Selection, select
 from onnxprune.tracing import Trace, trace
-from onnxprune.verify import Verification, verify
 
 ModelLike: TypeAlias = Any
 """A path, an onnx.ModelProto, an onnxprune Model, or an onnx_graphsurgeon Graph."""
 
-OnPhase: TypeAlias = "Callable[[str], None]"
-MAX_TRIES = 5
-"""Random inputs to try for a model that makes choices: one on which none of them is a close call proves it."""
+WITHOUT_DATA = DataOptions(calibration=NONE)
 
-PHASES = ("reading", "tracing", "scoring", "selecting", "slicing", "verifying")
+HELD_BACK, HELD_BACK_FOR_SEARCH = 1 / 8, 1 / 4
+"""The share of the samples that outputs are compared on; a search, which judges by it, takes more."""
 
 
 @dataclass(frozen=True)
@@ -78,48 +82,139 @@ def prune_model(
     options: Options,
     check: bool = True,
     feeds: Feeds | None = None,
-    on_phase: OnPhase = lambda name: None,
+    data: DataOptions | Calibration = WITHOUT_DATA,
+    on_phase: OnPhase = in_silence,
 ) -> Result:
-    """Prune a model as `options` ask and, unless `check` is off, prove that mask == slice."""
-    on_phase("reading")
-    model = read(source)
-    on_phase("tracing")
-    found = trace(model, allow_norm=options.allow_norm)
-    cost = cost_of(found)
-    on_phase("scoring")
-    saliency = score(found, options.criterion, options.seed)
-    on_phase("selecting")
-    selection = select(found, saliency, cost, options)
-    on_phase("slicing")
-    pruned, changes = apply_masks(found, selection.masks)
-    on_phase("verifying")
-    verification = _verified(found, selection.masks, pruned, feeds, options.seed) if check else None
-    return Result(report_of(found, cost, selection, options, verification), pruned, found, selection.masks, changes)
+    """Prune a model as `options` ask, prove that mask == slice unless `check` is off, and repair what remains.
+
+    `data` says on which samples activations are looked at, weights repaired and outputs compared; or it is them.
+    """
+    run = _Run(source, options, feeds, data, Phases(on_phase))
+    saliency = run.saliency()
+    if options.max_drop is None:
+        selection = run.select(saliency, options.amount)
+        return run.result(selection, run.workshop.attempt(selection.masks, check), options)
+    return _within(run, saliency, options.max_drop, check)
+
+
+def _within(run: _Run, saliency: Saliency, limit: float, check: bool) -> Result:
+    """Prune as much as possible while the outputs stay within `limit`; only what is found in the end is proved."""
+    if run.workshop.judge is None:
+        raise UsageError("--max-drop needs samples to judge by: it cannot be used with --calibration none")
+
+    def attempt(amount: float) -> Tried[tuple[Selection, Attempt]]:
+        selection = run.select(saliency, amount)
+        made = run.workshop.attempt(selection.masks, check=False)
+        assert made.judgement is not None
+        return Tried((selection, made), made.judgement.drop)
+
+    found = find_amount(attempt, limit)
+    selection, made = found.result
+    if check:
+        sliced, _ = apply_masks(run.found, selection.masks)
+        made = replace(made, verification=run.workshop.verified(selection.masks, sliced))
+    return run.result(selection, made, replace(run.options, amount=found.amount), found.curve)
 
 
 def apply_plan(
-    plan: Plan, source: ModelLike, check: bool = True, feeds: Feeds | None = None, on_phase: OnPhase = lambda name: None
+    plan: Plan,
+    source: ModelLike,
+    check: bool = True,
+    feeds: Feeds | None = None,
+    data: DataOptions | Calibration = WITHOUT_DATA,
+    on_phase: OnPhase = in_silence,
 ) -> Result:
-    """Replay a plan on a model with the same names and shapes. Raises `PlanError` at the first difference."""
-    on_phase("reading")
-    model = read(source)
-    on_phase("tracing")
-    options = Options.of(plan.request)
-    found = trace(model, allow_norm=options.allow_norm)
-    masks = plan.masks(found)
-    on_phase("slicing")
-    pruned, changes = apply_masks(found, masks)
-    on_phase("verifying")
-    verification = _verified(found, masks, pruned, feeds, 0) if check else None
-    cost = cost_of(found)
-    selection = Selection(masks, _removed(cost, masks, options.budget), {})
+    """Replay a plan on a model with the same names and shapes; with `data`, repair as the plan's options say.
+
+    Raises `PlanError` at the first difference.
+    """
+    run = _Run(source, Options.of(plan.request), feeds, data, Phases(on_phase))
+    masks = plan.masks(run.found)
+    selection = Selection(masks, _removed(run.cost, masks, run.options.budget), {})
     # What a plan asks for is what it removes, also where it was edited since.
-    asked = replace(options, amount=max(0.0, selection.reached))
-    report = report_of(found, cost, selection, asked, verification)
-    report.options = options.as_dict()
-    if plan.model.get("sha256") != model.sha256:
-        report.warnings.append("the plan was made for another checkpoint with the same names and shapes")
-    return Result(report, pruned, found, masks, changes)
+    asked = replace(run.options, amount=max(0.0, selection.reached))
+    result = run.result(selection, run.workshop.attempt(masks, check), asked)
+    result.report.options = run.options.as_dict()
+    if plan.model.get("sha256") != run.found.model.sha256:
+        result.report.warnings.append("the plan was made for another checkpoint with the same names and shapes")
+    return result
+
+
+class _Run:
+    """What one run knows before anything is chosen: the traced model, its cost, and the samples."""
+
+    def __init__(
+        self,
+        source: ModelLike,
+        options: Options,
+        feeds: Feeds | None,
+        data: DataOptions | Calibration,
+        phases: Phases,
+    ) -> None:
+        self.options, self._phases, self._warnings = options, phases, list[str]()
+        phases.enter("reading")
+        model = read(source)
+        phases.enter("tracing")
+        self.found = trace(model, allow_norm=options.allow_norm)
+        self.cost = cost_of(self.found)
+        phases.enter("calibrating")
+        self._memory_limit = DataOptions().memory_limit if isinstance(data, Calibration) else data.memory_limit
+        self._samples = data if isinstance(data, Calibration) else self._find_samples(data)
+        self.workshop = self._workshop(feeds)
+
+    def _find_samples(self, data: DataOptions) -> Calibration | None:
+        """Return the samples; where made-up ones, which nobody asked for, cannot be had, go on without."""
+        try:
+            return samples_for(self.found, data, self.options.seed)
+        except ModelError as error:
+            if data.calibration != SYNTHETIC or self.options.max_drop is not None:
+                raise
+            self._warnings.append(f"not repaired, since no samples could be made up: {error}")
+            return None
+
+    def _workshop(self, feeds: Feeds | None) -> Workshop:
+        options, samples = self.options, self._samples
+        name = best_recovery(samples is not None) if options.recover == AUTO else options.recover
+        recovery = None if name == NONE else find(name)
+        if recovery is not None and samples is None:
+            raise UsageError(f"--recover {name} needs samples: it cannot be used with --calibration none")
+        judge = None
+        if samples is not None:
+            share = HELD_BACK if options.max_drop is None else HELD_BACK_FOR_SEARCH
+            samples, judged = samples.held_back(share)
+            metric = "accuracy" if options.metric == AUTO and judged.labels is not None else options.metric
+            judge = Judge(self.found.model, judged, metric, options.judged_output)
+        return Workshop(self.found, self._phases, recovery, samples, judge, self._memory_limit, feeds, options.seed)
+
+    @cached_property
+    def _criterion(self) -> str:
+        auto = self.options.criterion == AUTO
+        return best_criterion(self._samples is not None) if auto else self.options.criterion
+
+    def saliency(self) -> Saliency:
+        """Score every unit, after looking at activations where the criterion wants that."""
+        statistics: dict[str, Statistics] | None = None
+        needs = needs_of(self._criterion)
+        if needs and self.workshop.samples is not None:
+            covariances, limit = needs >= Needs.COVARIANCES, self._memory_limit
+            model, types = self.found.model, self.found.types
+            statistics = collect(model, types, self.workshop.samples, covariances, limit, self._phases.advance)
+        self._phases.enter("scoring")
+        return score(self.found, self._criterion, self.options.seed, statistics)
+
+    def select(self, saliency: Saliency, amount: float) -> Selection:
+        """Choose the units that go."""
+        self._phases.enter("selecting")
+        options = replace(self.options, amount=amount)
+        return select(self.found, saliency, self.cost, options, is_loss(self._criterion))
+
+    def result(self, selection: Selection, made: Attempt, options: Options, curve: tuple[Step, ...] = ()) -> Result:
+        """Put together what came of it."""
+        seconds = self._phases.seconds()
+        facts = Facts(self.found, self.cost, selection, options, made, self._samples, curve, seconds)
+        report = report_of(facts)
+        report.warnings.extend(self._warnings)
+        return Result(report, made.pruned, self.found, selection.masks, made.changes)
 
 
 def inspect_model(source: ModelLike, allow_norm: bool = False) -> Inspection:
@@ -148,34 +243,6 @@ def read(source: ModelLike) -> Model:
 def cost_of(found: Trace) -> Cost:
     """Return the cost of a traced model, its open sizes at usual values."""
     return Cost(found, open_sizes(found))
-
-
-def usable_feeds(found: Trace, seed: int = 0) -> Feeds:
-    """Return random inputs that the dense model runs on. Raises `ModelError` where none of the usual sizes will do."""
-    failure: ModelError | None = None
-    for attempt in range(ATTEMPTS):
-        feeds = random_feeds(found, concrete_inputs(found.model, attempt=attempt), seed)
-        try:
-            run(found.model, feeds)
-        except ModelError as error:
-            failure = error
-        else:
-            return feeds
-    assert failure is not None
-    raise failure
-
-
-def _verified(found: Trace, masks: Mapping[Dim, Mask], pruned: Model, feeds: Feeds | None, seed: int) -> Verification:
-    """Verify on given inputs, or on random ones: on others where a choice in the model fell differently."""
-    if feeds is not None:
-        return verify(found, masks, pruned, feeds)
-    for attempt in range(MAX_TRIES - 1):
-        try:
-            return verify(found, masks, pruned, usable_feeds(found, seed + attempt))
-        except VerificationError as error:
-            if not error.after_a_choice:
-                raise
-    return verify(found, masks, pruned, usable_feeds(found, seed + MAX_TRIES - 1))
 
 
 def _removed(cost: Cost, masks: Mapping[Dim, Mask], budget: str) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -22,6 +23,9 @@ CAUTION = (0.9, 1.0)
 """What a dim may lose unless `--max-layer-amount` says so: the second only where the budget asks for it."""
 
 MAX_PASSED_OVER = 16
+PRICE_ROUNDS = 4
+"""Prices depend on the widths that they lead to: so often they are set anew, each time half way there."""
+
 TOLERANCE = 0.01
 """An amount that is missed by no more than this is met."""
 
@@ -35,14 +39,15 @@ class Selection:
     protected: Mapping[Dim, str]
 
 
-def select(trace: Trace, saliency: Saliency, cost: Cost, options: Options) -> Selection:
+def select(trace: Trace, saliency: Saliency, cost: Cost, options: Options, is_loss: bool = False) -> Selection:
     """Choose the units to remove.
 
     All units stand in one queue, the least salient first, and are removed until the budget is reached; the
     number removed is found by bisection, since costs only fall along the queue. Where the last unit overshoots
     by much (a whole head, say) it is passed over for smaller ones. Unless told otherwise every dim
-    keeps a tenth of its units, and gives them up only where the budget cannot be met in any other way. Raises
-    `BudgetError` where it cannot be met at all, unless `options.best_effort`.
+    keeps a tenth of its units, and gives them up only where the budget cannot be met in any other way. Where the
+    saliency `is_loss`, what counts is the loss for each part of the budget that a unit saves. Raises `BudgetError`
+    where the budget cannot be met at all, unless `options.best_effort`.
     """
     protected = _protected(trace, options)
     dims = [dim for dim in trace.dims if dim not in protected]
@@ -50,12 +55,25 @@ def select(trace: Trace, saliency: Saliency, cost: Cost, options: Options) -> Se
     for limit in limits:
         floors = {dim: _floor(trace, dim, options.min_channels, limit) for dim in dims}
         queue = _Queue(dims, saliency, floors, options)
+        widths: Counts = {dim: dim.size for dim in dims}
+        for _ in range(PRICE_ROUNDS if is_loss else 0):
+            counts = queue.counts(_fewest_removed(queue, cost, options))
+            widths = {dim: max(round(math.sqrt(widths[dim] * counts[dim])), 1) for dim in dims}
+            prices = _prices(cost, options.budget, widths)
+            queue = _Queue(dims, {dim: saliency[dim] / prices[dim] for dim in dims}, floors, options)
         counts, reached = _closest(queue, cost, options)
         if reached >= options.amount or limit == limits[-1]:
             break
     if reached < options.amount - TOLERANCE and not options.best_effort:
         raise BudgetError(_explain(trace, cost, options, reached, protected))
     return Selection(queue.masks(counts), reached, protected)
+
+
+def _prices(cost: Cost, budget: str, widths: Counts) -> dict[Dim, float]:
+    """Return what the last unit of each dim costs where the dims have these widths."""
+    measure = getattr(cost, budget)
+    whole = measure(widths)
+    return {dim: max(whole - measure({**widths, dim: width - 1}), 1.0) for dim, width in widths.items()}
 
 
 class _Queue:

@@ -47,6 +47,27 @@ def test_the_smallest_table_counts() -> None:
     assert drawn("ids", TensorProto.INT64, (100,), *lookup, **tables).max() == 2
 
 
+def test_a_table_may_be_quantized_or_written_out() -> None:
+    ids, scale = np.arange(5), np.float32(0.5)
+    dequantized = [
+        helper.make_node("DequantizeLinear", ["table", "scale"], ["real"]),
+        helper.make_node("Gather", ["real", "ids"], ["y"]),
+    ]
+    tables = {"table": np.zeros((5, 2), np.int8), "scale": scale}
+    assert drawn("ids", TensorProto.INT64, (100,), *dequantized, **tables).max() == 4
+    one_hot = helper.make_node("OneHot", ["ids", "depth", "values"], ["y"])
+    told = {"depth": np.array([5]), "values": np.array([0, 1], np.float32)}
+    assert drawn("ids", TensorProto.INT64, (100,), one_hot, **told).max() == 4
+    compared = [helper.make_node("Equal", ["column", "numbers"], ["y"])]
+    compared.insert(0, helper.make_node("Unsqueeze", ["ids", "last"], ["column"]))
+    assert drawn("ids", TensorProto.INT64, (100,), *compared, numbers=ids, last=np.array([1])).max() == 4
+
+
+def test_a_comparison_with_one_number_is_no_table() -> None:
+    compared = helper.make_node("Equal", ["ids", "padding"], ["y"])
+    assert drawn("ids", TensorProto.INT64, (100,), compared, padding=np.array(7)).max() == 1
+
+
 def test_other_integers_are_0_or_1() -> None:
     assert set(drawn("n", TensorProto.INT64, (40,)).tolist()) == {0, 1}
 

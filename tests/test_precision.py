@@ -10,7 +10,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from onnxprune.model import Model
 from onnxprune.runtime import run
-from onnxprune.verify.precision import as_float32, is_half
+from onnxprune.precision import as_float32, is_half
 
 
 def half() -> onnx.ModelProto:

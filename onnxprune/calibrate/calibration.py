@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from onnxprune.errors import DataError
 from onnxprune.runtime import Feeds
 
 
@@ -24,6 +26,15 @@ class Calibration:
     source: str
     real: bool
     labels: NDArray[np.int64] | None = None
+
+    @staticmethod
+    def of(batches: Iterable[Feeds]) -> Calibration:
+        """Return batches that were made in Python; the first axis of the first input counts the samples of each."""
+        kept = tuple(batches)
+        if not kept:
+            raise DataError("calibration: no batches were given; each is a mapping from input names to arrays")
+        sizes = tuple(max(1, len(np.atleast_1d(next(iter(batch.values()))))) for batch in kept)
+        return Calibration(kept, sizes, f"{sum(sizes)} samples given in Python", True)
 
     @property
     def samples(self) -> int:

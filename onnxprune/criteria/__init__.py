@@ -2,7 +2,36 @@
 
 from __future__ import annotations
 
-from onnxprune.criteria import chance, magnitude
-from onnxprune.criteria.registry import CRITERIA, Criterion, Saliency, criterion, score
+from onnxprune.criteria import activations, chance, geometric_median, lamp, magnitude, obs, slimming
+from onnxprune.criteria.registry import (
+    CRITERIA,
+    Criterion,
+    Evidence,
+    Needs,
+    Saliency,
+    best_criterion,
+    criterion,
+    is_loss,
+    needs_of,
+    score,
+)
 
-__all__ = ["CRITERIA", "Criterion", "Saliency", "chance", "criterion", "magnitude", "score"]
+__all__ = [
+    "CRITERIA",
+    "Criterion",
+    "Evidence",
+    "Needs",
+    "Saliency",
+    "activations",
+    "best_criterion",
+    "chance",
+    "criterion",
+    "geometric_median",
+    "is_loss",
+    "lamp",
+    "magnitude",
+    "needs_of",
+    "obs",
+    "score",
+    "slimming",
+]

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from onnxprune.criteria.registry import Saliency, criterion
-from onnxprune.tracing import Trace
+from onnxprune.criteria.registry import Evidence, Saliency, criterion
 
 
 @criterion("random")
-def random(trace: Trace, seed: int) -> Saliency:
+def random(evidence: Evidence) -> Saliency:
     """Return independent uniform draws, the same for the same seed and model."""
-    rng = np.random.default_rng(seed)
-    return {dim: rng.random(dim.size) for dim in trace.dims}
+    rng = np.random.default_rng(evidence.seed)
+    return {dim: rng.random(dim.size) for dim in evidence.trace.dims}

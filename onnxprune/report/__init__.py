@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from onnxprune.report.data import Before, Inspection, Report, inspect_trace, report_of
+from onnxprune.report.data import Before, Facts, Inspection, Report, inspect_trace, report_of
 
-__all__ = ["Before", "Inspection", "Report", "inspect_trace", "report_of"]
+__all__ = ["Before", "Facts", "Inspection", "Report", "inspect_trace", "report_of"]

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from onnxprune.attempt import Attempt
 from onnxprune.axes import Dim, Mask, free_dims, reasons, size
+from onnxprune.calibrate import Calibration
 from onnxprune.cost import Cost
 from onnxprune.fixed_mathematics import fixed_mathematics
+from onnxprune.max_drop import Step
 from onnxprune.options import Options
 from onnxprune.parameters import parameter_uses
 from onnxprune.plan import member_names
@@ -46,6 +50,10 @@ class Report:
     dims: list[DimReport]
     not_pruned: list[dict[str, str]]
     verified: dict[str, Any] | None = None
+    recovery: dict[str, Any] | None = None
+    drift: dict[str, dict[str, Any]] = field(default_factory=dict)
+    curve: list[dict[str, Any]] = field(default_factory=list)
+    seconds: dict[str, float] = field(default_factory=dict)
     output: str | None = None
     bytes: Before | None = None
     warnings: list[str] = field(default_factory=list)
@@ -72,11 +80,27 @@ class Inspection:
         return asdict(self)
 
 
-def report_of(trace: Trace, cost: Cost, selection: Selection, options: Options, check: Verification | None) -> Report:
-    """Collect the facts of a finished selection."""
+@dataclass(frozen=True)
+class Facts:
+    """What a report is made of: everything that a run found, chose, made and measured."""
+
+    trace: Trace
+    cost: Cost
+    selection: Selection
+    options: Options
+    made: Attempt
+    samples: Calibration | None
+    curve: tuple[Step, ...]
+    seconds: Mapping[str, float]
+
+
+def report_of(facts: Facts) -> Report:
+    """Collect the facts of a finished run."""
+    trace, cost, selection, options = facts.trace, facts.cost, facts.selection, facts.options
+    check = facts.made.verification
     counts = {dim: int(mask.sum()) for dim, mask in selection.masks.items()}
     report = Report(
-        params=Before(cost.params({}), cost.params(counts)),
+        params=Before(cost.params({}), cost.params(counts) + _added_params(facts)),
         macs=Before(cost.macs({}), cost.macs(counts)),
         amount={"requested": options.amount, "reached": selection.reached, "budget": options.budget},
         dims=[
@@ -85,15 +109,62 @@ def report_of(trace: Trace, cost: Cost, selection: Selection, options: Options, 
         ],
         not_pruned=list(_not_pruned(trace, selection.masks, selection.protected)),
         verified=check.as_dict() if check is not None else None,
+        recovery=_recovery(facts),
+        drift=_drift(facts),
+        curve=[asdict(step) for step in facts.curve],
+        seconds={name: round(seconds, 3) for name, seconds in facts.seconds.items()},
         options=options.as_dict(),
     )
     report.warnings.extend(_warnings(report, check))
+    report.warnings.extend(_about_repair(facts))
     if cost.uncounted:
         report.warnings.append(
             f"the MACs of {cost.uncounted} nodes depend on sizes that only the running model knows; those count as 1"
         )
     report.warnings.extend(_approximations(trace, selection.masks))
     return report
+
+
+def _added_params(facts: Facts) -> int:
+    """Return the elements of the biases that repair added."""
+    if facts.made.repair is None:
+        return 0
+    stored = {tensor.name: tensor for tensor in facts.made.pruned.proto.graph.initializer}
+    return sum(math.prod(stored[name].dims) for name in facts.made.repair.added)
+
+
+def _recovery(facts: Facts) -> dict[str, Any] | None:
+    repaired, samples = facts.made.repair, facts.samples
+    if repaired is None or samples is None:
+        return None
+    return {
+        "method": repaired.method,
+        "samples": samples.samples,
+        "source": samples.source,
+        "real_data": samples.real,
+        "layers": [asdict(layer) for layer in repaired.layers],
+        "left": [{"name": name, "reason": reason} for name, reason in repaired.left.items()],
+    }
+
+
+def _drift(facts: Facts) -> dict[str, dict[str, Any]]:
+    """Return how far each output is from the dense model's, on samples that were not used to repair."""
+    judgement = facts.made.judgement
+    if judgement is None:
+        return {}
+    return {name: {"metric": judgement.metrics[name], **asdict(score)} for name, score in judgement.scores.items()}
+
+
+def _about_repair(facts: Facts) -> Iterator[str]:
+    """Yield what somebody who trusts the accuracy has to know."""
+    if facts.made.repair is not None and facts.samples is not None and not facts.samples.real:
+        yield (
+            "no real data protected the accuracy: the weights were repaired on made-up samples; a folder of some 500 "
+            "unlabelled ones (--calibration FOLDER) keeps more of it and shows how much"
+        )
+    for name, score in _drift(facts).items():
+        if not math.isfinite(score["drop"] or 0.0):
+            yield f"output '{name}' has NaN or infinite values that the dense model does not have"
 
 
 def _approximations(trace: Trace, masks: Mapping[Dim, Mask]) -> Iterator[str]:

@@ -8,6 +8,8 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from onnxprune.evaluate import Evaluation
+from onnxprune.metrics import find
 from onnxprune.report.data import Before, DimReport, Inspection, Report
 
 MOST_PRUNED = 5
@@ -19,10 +21,69 @@ def show_report(report: Report, console: Console) -> None:
     console.print(_summary(report))
     console.print(_dims(report))
     console.print(_verification(report))
+    _show_repair(report, console)
     for warning in report.warnings:
         console.print(Text(f"warning: {warning}", style="yellow"))
     if report.output:
         console.print(Text.assemble("written to ", (report.output, "bold")))
+
+
+def _show_repair(report: Report, console: Console) -> None:
+    """Print how the remaining weights were repaired, and how far the outputs moved in the end."""
+    if report.recovery is not None:
+        console.print(_recovery(report.recovery))
+    if report.drift:
+        table = Table("output", "compared by", "value", "drop from dense")
+        for name, score in report.drift.items():
+            table.add_row(name, score["metric"], *_numbers(score["metric"], score["value"], score["drop"]))
+        console.print(table)
+    if report.curve:
+        console.print(_curve(report.curve))
+
+
+def _recovery(recovery: dict[str, Any]) -> Text:
+    missed = [sum(layer[when] for layer in recovery["layers"]) for when in ("before", "after")]
+    count = max(len(recovery["layers"]), 1)
+    left = f"; {len(recovery['left'])} nodes as they were" if recovery["left"] else ""
+    return Text.assemble(
+        "repaired ",
+        (f"{len(recovery['layers'])} layers", "bold"),
+        f" ({recovery['method']}) on {recovery['source']}: they miss {missed[1] / count:.1%} of their dense outputs' "
+        f"variance on average, {missed[0] / count:.1%} before{left}",
+    )
+
+
+def _curve(curve: list[dict[str, Any]]) -> Table:
+    """Return the amounts that were tried on the way to the largest one within the drop."""
+    table = Table("amount tried", "drop", "within")
+    for step in curve:
+        drop = "cannot be removed" if step["drop"] is None else f"{step['drop']:.4g}"
+        table.add_row(f"{step['amount']:.1%}", drop, "yes" if step["within"] else "no")
+    return table
+
+
+def show_evaluation(found: Evaluation, console: Console) -> None:
+    """Print what a model gives on samples, and what a reference gives where there is one."""
+    compared = any(output.fits for output in found.outputs.values())
+    table = Table("output", "metric", *(["value", "reference", "drop"] if compared else ["value"]))
+    for name, output in found.outputs.items():
+        for metric, score in output.scores.items():
+            known = _numbers(metric, score.value, score.dense, score.drop)
+            table.add_row(name, metric, *known, style="bold" if metric == output.fits else "")
+            name = ""
+    console.print(table)
+    for name, output in found.outputs.items():
+        if output.max_abs is not None:
+            console.print(Text(f"{name}: largest absolute difference {output.max_abs:.3g}"))
+        if not output.finite:
+            console.print(Text(f"warning: output '{name}' holds NaN or infinities", style="yellow"))
+    console.print(Text(f"{found.samples} samples from {found.source}"))
+
+
+def _numbers(metric: str, *values: float | None) -> list[str]:
+    """Return those values that are known; shares in percent, and distances as they are."""
+    share = find(metric).higher_is_better and metric != "cosine"
+    return [f"{value:.2%}" if share else f"{value:.4g}" for value in values if value is not None]
 
 
 def show_inspection(found: Inspection, console: Console) -> None:

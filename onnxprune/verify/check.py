@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 from onnxprune.axes import Dim, Mask, free_dims, keep
 from onnxprune.errors import ModelError, VerificationError
 from onnxprune.model import ConstantKey, Model
+from onnxprune.precision import as_float32, is_half
 from onnxprune.runtime import Feeds, run
 from onnxprune.tensors import to_tensor
 from onnxprune.tracing import Trace, display_name
 from onnxprune.verify.choices import after_a_choice
 from onnxprune.verify.compare import QUIET_CHANNEL, Difference, difference
-from onnxprune.verify.precision import as_float32, is_half
 from onnxprune.verify.rounding import rounds, without_rounding
 from onnxprune.verify.steps import Steps
 from onnxprune.verify.twin import Probe, copy_model, masked_twin

@@ -105,7 +105,7 @@ def test_normalizing_divides_by_the_mean_and_leaves_zeros_alone() -> None:
 
 
 def test_an_unknown_criterion_lists_those_that_there_are() -> None:
-    with pytest.raises(UsageError, match=r"no criterion 'taste'; there are: .*l1, l2, random"):
+    with pytest.raises(UsageError, match=r"no criterion 'taste'; there are: .*l1, l2, lamp, obs, random"):
         score(traced(plain()), "taste", 0)
 
 

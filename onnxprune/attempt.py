@@ -1,0 +1,85 @@
+"""One attempt: slice by some masks, verify, repair, judge. A search for the largest amount makes several."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from onnxprune.apply import Changes, apply_masks
+from onnxprune.axes import Dim, Mask
+from onnxprune.calibrate import Calibration
+from onnxprune.errors import VerificationError
+from onnxprune.evaluate import Judge, Judgement
+from onnxprune.feeds import usable_feeds
+from onnxprune.model import Model
+from onnxprune.phases import Phases
+from onnxprune.recover import Recovery, Repair, repair
+from onnxprune.runtime import Feeds
+from onnxprune.tracing import Trace
+from onnxprune.verify import Verification, verify
+
+MAX_TRIES = 5
+"""Random inputs to try for a model that makes choices: one on which none of them is a close call proves it."""
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """A pruned model, and how it was proved, repaired and judged as far as that was asked for."""
+
+    pruned: Model
+    changes: Changes
+    verification: Verification | None
+    repair: Repair | None
+    judgement: Judgement | None
+
+
+@dataclass(frozen=True)
+class Workshop:
+    """What slicing, proving, repairing and judging take.
+
+    `recovery` and `samples` are None where nothing is repaired, and `judge` where there is nothing to judge by. `feeds`
+    are the inputs to verify on, if any were given.
+    """
+
+    found: Trace
+    phases: Phases
+    recovery: Recovery | None
+    samples: Calibration | None
+    judge: Judge | None
+    memory_limit: int
+    feeds: Feeds | None
+    seed: int
+
+    def attempt(self, masks: Mapping[Dim, Mask], check: bool) -> Attempt:
+        """Make the pruned model of some masks; with `check`, prove it before it is repaired."""
+        self.phases.enter("slicing")
+        pruned, changes = apply_masks(self.found, masks)
+        verification = self.verified(masks, pruned) if check else None
+        repaired = None
+        if self.recovery is not None and self.samples is not None and not all(mask.all() for mask in masks.values()):
+            self.phases.enter("repairing")
+            pruned, repaired = repair(
+                self.found, masks, pruned, self.samples, self.recovery, self.memory_limit, self.phases.advance
+            )
+            changes.recovered += repaired.recovered
+            changes.added += repaired.added
+        return Attempt(pruned, changes, verification, repaired, self._judged(pruned))
+
+    def verified(self, masks: Mapping[Dim, Mask], pruned: Model) -> Verification:
+        """Verify on given inputs, or on random ones: on others where a choice in the model fell differently."""
+        self.phases.enter("verifying")
+        if self.feeds is not None:
+            return verify(self.found, masks, pruned, self.feeds)
+        for attempt in range(MAX_TRIES - 1):
+            try:
+                return verify(self.found, masks, pruned, usable_feeds(self.found, self.seed + attempt))
+            except VerificationError as error:
+                if not error.after_a_choice:
+                    raise
+        return verify(self.found, masks, pruned, usable_feeds(self.found, self.seed + MAX_TRIES - 1))
+
+    def _judged(self, pruned: Model) -> Judgement | None:
+        if self.judge is None:
+            return None
+        self.phases.enter("judging")
+        return self.judge.judge(pruned, lambda done, total: self.phases.advance(done / total))

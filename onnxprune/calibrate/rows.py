@@ -1,0 +1,31 @@
+"""Which rows of a layer are looked at: all, or a fixed random choice where there are more than are needed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+ROWS_PER_COLUMN = 10
+"""More rows than this for each weight of an output hardly change what is fitted."""
+
+FEWEST_ROWS = 8_000
+LARGEST_TABLE = 1 << 27
+"""Numbers in a table of rows: 512 MB in single precision."""
+
+
+@dataclass(frozen=True)
+class RowChoice:
+    """The rows to take of each of so many batches, the same whenever they are asked for."""
+
+    batches: int
+    seed: int = 0
+
+    def of(self, batch: int, rows: int, columns: int) -> NDArray[np.int64]:
+        """Return the rows to take of one batch that has so many, int64, ascending."""
+        wanted = min(max(FEWEST_ROWS, ROWS_PER_COLUMN * columns), LARGEST_TABLE // columns)
+        share = -(-wanted // self.batches)
+        if rows <= share:
+            return np.arange(rows)
+        return np.sort(np.random.default_rng((self.seed, batch)).choice(rows, share, replace=False))

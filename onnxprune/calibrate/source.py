@@ -1,0 +1,30 @@
+"""Samples from wherever they were asked for: given, read, made up, or none at all."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from onnxprune.calibrate.calibration import Calibration
+from onnxprune.calibrate.images import ImageOptions
+from onnxprune.calibrate.readers import load_calibration
+from onnxprune.calibrate.synthetic import synthetic_calibration
+from onnxprune.options import NONE, SYNTHETIC, DataOptions
+from onnxprune.tracing import Trace
+
+
+def samples_for(found: Trace, data: DataOptions, seed: int) -> Calibration | None:
+    """Return the samples that `data` asks for, or None for `none`. Raises `DataError`, `UsageError`, `ModelError`."""
+    if data.calibration == NONE:
+        return None
+    if data.calibration == SYNTHETIC:
+        return synthetic_calibration(found, data.samples, data.batch_size, seed, data.input_range, data.mean, data.std)
+    given: dict[str, Any] = {name: getattr(data, name) for name in ("mean", "std") if getattr(data, name) is not None}
+    images = ImageOptions(**given, peak=data.peak, layout=data.layout, resize=data.resize)
+    return load_calibration(
+        data.calibration,
+        found.model,
+        samples=data.samples,
+        batch_size=data.batch_size,
+        labels=data.labels,
+        images=images if images != ImageOptions() else None,
+    )
