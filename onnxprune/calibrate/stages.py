@@ -32,9 +32,9 @@ class Stages:
         self._done: set[int] = set()
 
     def advance(self, names: Sequence[str]) -> Iterator[Feeds]:
-        """Run as far as the named tensors and yield them, batch by batch.
+        """Run as far as the named tensors, none of them an initializer, and yield them, batch by batch.
 
-        Where they lie before the state, and nothing after it reads them, everything starts again.
+        Where one lies before the state, and nothing after the state reads it, everything starts again.
         """
         known = set(self._state[0])
         nodes = self._parts.between(known, names)
@@ -42,7 +42,8 @@ class Stages:
         cut = self._parts.cut(known, done)
         computed = [name for name in dict.fromkeys([*names, *cut]) if name not in known]
         part, inputs = self._parts.part(nodes, computed)
-        if self._done and not known.issuperset(inputs):
+        lost = [name for name in (*inputs, *names) if name not in known and self._parts.makers.get(name) not in nodes]
+        if lost and self._done:
             self._state, self._done = self._batches, set()
             yield from self.advance(names)
             return

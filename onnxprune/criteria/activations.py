@@ -87,7 +87,7 @@ def _over_columns(evidence: Evidence, measure: Measure) -> dict[Dim, Array]:
     totals: dict[Dim, Array] = {}
     for dim, found in consumers(evidence.trace).items():
         for consumer in found:
-            values = measure(consumer.layer, evidence.statistics[consumer.layer.node.output[0]]).sum(axis=0)
+            values = measure(consumer.layer, evidence.statistics[consumer.layer.output]).sum(axis=0)
             owned = consumer.units >= 0
             by_unit = np.bincount(consumer.units[owned], values[owned], dim.size)
             totals[dim] = totals[dim] + by_unit if dim in totals else by_unit

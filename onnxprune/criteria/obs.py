@@ -50,7 +50,7 @@ def obs(evidence: Evidence) -> Saliency:
 
 
 def _by_surgery(dim: Dim, found: list[Consumer], statistics: Mapping[str, Statistics]) -> Array:
-    patients = [_admit(dim, consumer, statistics[consumer.layer.node.output[0]]) for consumer in found]
+    patients = [_admit(dim, consumer, statistics[consumer.layer.output]) for consumer in found]
     left, saliency, worst = np.arange(dim.size), np.zeros(dim.size), 0.0
     while len(left):
         going, losses = _next_to_go(patients)

@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
 from onnxprune.linear.layer import Layer
 from onnxprune.model import Model, tensors_read
 
 
-def by_depth(model: Model, found: Iterable[Layer], also_after: Mapping[str, str] | None = None) -> list[list[Layer]]:
+def by_depth(model: Model, found: Iterable[Layer]) -> list[list[Layer]]:
     """Group layers by the number of other layers that must be passed to reach them, the first group first.
-
-    `also_after` names, by a layer's `output`, a tensor that the layer comes after although it does not read it.
     """
     waiting = {layer.output: layer for layer in found}
     passed: dict[str, int] = {}
     depths: dict[int, list[Layer]] = {}
     for node in model.proto.graph.node:
         outputs = [name for name in node.output if name]
-        before = [*tensors_read(node), *((also_after or {}).get(name, "") for name in outputs)]
-        depth = max((passed[name] for name in before if name in passed), default=0)
+        depth = max((passed[name] for name in tensors_read(node) if name in passed), default=0)
         layer = waiting.get(outputs[0]) if outputs else None
         if layer is not None:
             depths.setdefault(depth, []).append(layer)

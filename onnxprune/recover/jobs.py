@@ -40,13 +40,13 @@ def find_jobs(trace: Trace, masks: Mapping[Dim, Mask], pruned: Model) -> Jobs:
     uses = {use.slot: use for use in trace.uses}
     changed = _changed_tensors(trace, shrinking)
     readers = Counter(name for node in pruned.proto.graph.node for name in tensors_read(node))
-    places = {node.output[0]: node for node in pruned.proto.graph.node}
+    places = {name: node for node in pruned.proto.graph.node for name in node.output}
     left: dict[str, str] = {}
     wanted: list[Layer] = []
     for layer in layers(trace.model):
         if layer.x not in changed:
             continue
-        weight = places[layer.node.output[0]].input[layer.w_slot]
+        weight = places[layer.output].input[layer.w_slot]
         if readers[weight] > 1:
             left[layer.name] = "its weight serves several nodes"
         elif _rows_shrink(trace, layer, shrinking):
@@ -54,10 +54,10 @@ def find_jobs(trace: Trace, masks: Mapping[Dim, Mask], pruned: Model) -> Jobs:
         else:
             wanted.append(layer)
     left.update(_not_linear(trace, shrinking))
-    names = {layer.node.output[0] for layer in wanted}
-    rooms, added = make_room(pruned, [layer for layer in layers(pruned) if layer.node.output[0] in names])
-    edited = {layer.node.output[0]: layer for layer in layers(Model(pruned.proto, pruned.path))}
-    found = tuple(_job(layer, edited[layer.node.output[0]], uses, masks, rooms) for layer in wanted)
+    names = {layer.output for layer in wanted}
+    rooms, added = make_room(pruned, [layer for layer in layers(pruned) if layer.output in names])
+    edited = {layer.output: layer for layer in layers(Model(pruned.proto, pruned.path))}
+    found = tuple(_job(layer, edited[layer.output], uses, masks, rooms) for layer in wanted)
     return Jobs(found, left, tuple(added))
 
 
@@ -65,7 +65,7 @@ def _job(
     dense: Layer, pruned: Layer, uses: Mapping[Slot, Use], masks: Mapping[Dim, Mask], rooms: Mapping[str, Room]
 ) -> Job:
     groups, outs = kept_outputs(dense, uses[dense.key, dense.w_slot].axes, masks)
-    return Job(dense, pruned, groups, outs, rooms.get(dense.node.output[0]))
+    return Job(dense, pruned, groups, outs, rooms.get(dense.output))
 
 
 def _changed_tensors(trace: Trace, shrinking: set[Dim]) -> set[str]:

@@ -69,12 +69,12 @@ def repair(
     """
     jobs = find_jobs(trace, masks, pruned)
     work = _Work(trace, masks, Model(pruned.proto, pruned.path), calibration, recovery, memory_limit)
-    by_name = {job.pruned.node.output[0]: job for job in jobs.found}
+    by_name = {job.pruned.output: job for job in jobs.found}
     groups = by_depth(work.pruned, (job.pruned for job in jobs.found))
     done: list[LayerRepair] = []
     for place, layers in enumerate(groups):
         part = partial(_report, on_progress, place, len(groups))
-        group = [by_name[layer.node.output[0]] for layer in layers]
+        group = [by_name[layer.output] for layer in layers]
         tables = work.tables(group, part)
         done += [work.correct(job, rows) for job, rows in zip(group, tables, strict=True)]
     return work.result, Repair(recovery.name, tuple(done), tuple(sorted(work.changed)), jobs.added, jobs.left)

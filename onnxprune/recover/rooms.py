@@ -36,7 +36,7 @@ def make_room(model: Model, found: Iterable[Layer]) -> tuple[dict[str, Room], li
     Edits the model in place: adds zero biases and copies of shared constants.
     """
     rooms = _Rooms(model)
-    return {layer.node.output[0]: room for layer in found if (room := rooms.of(layer)) is not None}, rooms.added
+    return {layer.output: room for layer in found if (room := rooms.of(layer)) is not None}, rooms.added
 
 
 class _Rooms:
@@ -60,16 +60,16 @@ class _Rooms:
         return self._behind(layer) or self._new(layer)
 
     def _own(self, layer: Layer) -> Room | None:
-        assert layer.bias_slot is not None
-        stored = self._model.constants.get(("", layer.node.input[layer.bias_slot]))
+        assert layer.bias_slot is not None and layer.bias is not None
+        stored = self._model.constants.get(layer.bias)
         if stored is None or stored.data_type not in REAL:
             return None
-        return Room(self._alone(layer.node, layer.bias_slot), 1, True)
+        return Room(self._alone(layer.node, layer.bias_slot, layer.bias[1]), 1, True)
 
     def _behind(self, layer: Layer) -> Room | None:
         """Look at the only reader of the output: a BatchNormalization, or an Add of one number per channel."""
-        readers = self._readers.get(layer.node.output[0], [])
-        if len(readers) != 1 or layer.node.output[0] in self._outputs or layer.y != layer.node.output[0]:
+        readers = self._readers.get(layer.output, [])
+        if len(readers) != 1 or layer.output in self._outputs or layer.y != layer.output:
             return None
         node, slot = readers[0]
         if node.op_type == "BatchNormalization" and slot == 0 and len(node.output) == 1:
@@ -82,7 +82,7 @@ class _Rooms:
         stored = self._model.constants.get(("", node.input[slot]))
         if stored is None or stored.data_type not in REAL:
             return None
-        return Room(self._alone(node, slot), sign, False)
+        return Room(self._alone(node, slot, node.input[slot]), sign, False)
 
     def _is_bias(self, layer: Layer, name: str) -> bool:
         """Whether a constant has one number per output of the layer, along the axis of channels."""
@@ -98,7 +98,7 @@ class _Rooms:
         if layer.bias_slot is None:
             return None
         node = layer.node
-        name = self._new_name(f"{node.output[0]}_bias")
+        name = self._new_name(f"{layer.output}_bias")
         kind = self._model.constants[layer.weight].data_type
         self._model.proto.graph.initializer.append(to_tensor(layer.no_bias(), kind, name))
         while len(node.input) <= layer.bias_slot:
@@ -107,16 +107,14 @@ class _Rooms:
         self.added.append(name)
         return Room(name, 1, True)
 
-    def _alone(self, node: onnx.NodeProto, slot: int) -> str:
-        """Return the name of the constant at an input, which no other input reads: where need be, of a copy."""
-        name: str = node.input[slot]
-        if len(self._readers[name]) == 1 and name not in self._outputs:
+    def _alone(self, node: onnx.NodeProto, slot: int, name: str) -> str:
+        """Make an input read the constant `name`, where it is read elsewhere too a copy of it; return which."""
+        if node.input[slot] == name and len(self._readers[name]) == 1 and name not in self._outputs:
             return name
         copy = onnx.TensorProto()
         copy.CopyFrom(self._model.constants["", name])
         copy.name = self._new_name(name)
         self._model.proto.graph.initializer.append(copy)
-        self._readers[name] = [reader for reader in self._readers[name] if reader != (node, slot)]
         node.input[slot] = copy.name
         self.added.append(copy.name)
         return copy.name

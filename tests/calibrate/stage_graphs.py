@@ -98,12 +98,16 @@ def sequences() -> onnx.ModelProto:
         third = Clip (second, , most)
         fourth = MatMul (third, w3)
         piece = SequenceAt (pieces, one)
-        both = Concat <axis = 1> (piece, piece)
+        deep = Concat <axis = 1> (piece, piece)
+        fifth = MatMul (deep, w4)
+        other = SequenceAt (pieces, zero)
+        wide = Concat <axis = 1> (other, piece)
+        both = Add (fifth, wide)
         y = Add (both, fourth)
     }
     """
-    numbers = {"two": np.int64(2), "one": np.int64(1), "most": np.float32(0.7)}
-    return parsed(text, **numbers, **_weights(w1=(4, 4), w2=(4, 4), w3=(4, 4)))
+    numbers = {"two": np.int64(2), "one": np.int64(1), "zero": np.int64(0), "most": np.float32(0.7)}
+    return parsed(text, **numbers, **_weights(w1=(4, 4), w2=(4, 4), w3=(4, 4), w4=(4, 4)))
 
 
 def half() -> onnx.ModelProto:
@@ -133,6 +137,8 @@ def words() -> onnx.ModelProto:
 
 def defaults() -> onnx.ModelProto:
     """An initializer that may be fed."""
-    proto = parsed("g (float[N, 4] x) => (float[N, 3] y) { m = Mul (x, s)  y = MatMul (m, w) }", **_weights(s=(4,), w=(4, 3)))
+    proto = parsed(
+        "g (float[N, 4] x) => (float[N, 3] y) { m = Mul (x, s)  y = MatMul (m, w) }", **_weights(s=(4,), w=(4, 3))
+    )
     proto.graph.input.append(helper.make_tensor_value_info("s", TensorProto.FLOAT, [4]))
     return proto

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from graphs import Graph
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from laws import check_bias_change, check_equation, feeds_of, in_constant_nodes, model_of, only_layer
 
@@ -40,6 +40,7 @@ def convolutions(draw: Any) -> Graph:
     return g
 
 
+@settings(deadline=None, max_examples=60)
 @given(convolutions())
 def test_conv(g: Graph) -> None:
     check_equation(only_layer(g))
@@ -73,6 +74,7 @@ def transposed(draw: Any) -> Graph:
     return g
 
 
+@settings(deadline=None, max_examples=60)
 @given(transposed())
 def test_conv_transpose(g: Graph) -> None:
     check_equation(only_layer(g))

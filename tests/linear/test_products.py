@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from graphs import Graph
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from laws import check_bias_change, check_equation, in_constant_nodes, model_of, only_layer
 
@@ -24,6 +24,7 @@ def gemm(seed: int = 0, n: int = 4, c: tuple[int, ...] | None = None, **attribut
     return g
 
 
+@settings(deadline=None, max_examples=50)
 @given(st.integers(0, 99), st.sampled_from([None, (4,), (1, 4)]), st.integers(0, 1), SCALES, SCALES)
 def test_gemm(seed: int, c: tuple[int, ...] | None, trans_b: int, alpha: float, beta: float) -> None:
     layer = only_layer(gemm(seed, 4, c, transB=trans_b, alpha=alpha, beta=beta))
@@ -65,6 +66,7 @@ def test_a_product_of_activations_is_no_layer() -> None:
     assert not list(layers(model_of(g)))
 
 
+@settings(deadline=None, max_examples=50)
 @given(st.lists(st.integers(1, 3), max_size=3), st.booleans(), st.integers(0, 99))
 def test_matmul_with_the_weight_on_either_side(front: list[int], on_the_left: bool, seed: int) -> None:
     g = Graph(seed=seed)

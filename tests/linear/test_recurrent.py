@@ -8,7 +8,7 @@ import numpy as np
 import onnx
 import pytest
 from graphs import Graph
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from laws import check_bias_change, check_equation, feeds_of, in_constant_nodes, model_of, only_layer, stored
 from onnx import TensorProto, helper, numpy_helper
@@ -59,6 +59,7 @@ def check_against_the_node(layer: Layer) -> None:
     np.testing.assert_allclose(from_sums[0], whole[0], rtol=1e-4, atol=1e-5)
 
 
+@settings(deadline=None, max_examples=40)
 @given(st.sampled_from(sorted(GATES)), st.integers(1, 2), st.booleans(), st.integers(0, 99))
 def test_input_weights(op_type: str, directions: int, bias: bool, seed: int) -> None:
     layer = only_layer(recurrent(op_type, directions, 0, bias, seed))

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 Array = NDArray[np.float32]
 
 LEAVES = (10, 40)
-"""Leaves in an image: enough to cover most of it, and not so many that nothing large is left to be seen."""
+"""Leaves in an image: enough to fill it, and few enough that something large is left to be seen."""
 RADII = (0.08, 0.5)
 """The smallest and the largest radius of a leaf, in sides of the image."""
 SIDES = (0, 0, 3, 4, 4, 5)
@@ -33,7 +33,7 @@ NOISE = 0.01
 TINY = np.float32(1e-6)
 """The least length of a gradient, which is 0 in the middle of a disc."""
 ELEMENTS = 1 << 15
-"""Elements to paint at once: few enough for the cache of a processor."""
+"""Elements to paint at once, with leaves of the same shapes: few, for variety and for the cache of a processor."""
 
 
 @dataclass(frozen=True)

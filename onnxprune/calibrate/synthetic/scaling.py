@@ -65,7 +65,7 @@ def sound_menu() -> Menu:
     """Return the usual scalings of recordings."""
     sound = (-1.0, 1.0)
     unprocessed = (_to_range(sound, -1, 1), _to_range(sound, -32768, 32767))
-    return Menu(sound, unprocessed, (Scaling("mean 0 and std 1", (0.0,), (0.15,)),), unprocessed[0])
+    return Menu(sound, unprocessed, (Scaling("mean 0 and std 1", (0.0,), (0.09,)),), unprocessed[0])
 
 
 def _to_range(raw: tuple[float, float], lowest: float, highest: float) -> Scaling:

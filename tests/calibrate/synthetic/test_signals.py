@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from onnxprune.calibrate.synthetic.scaling import sound_menu
 from onnxprune.calibrate.synthetic.signals import PEAKS, signals
 
 
@@ -17,6 +18,11 @@ def test_signals_have_the_shape_asked_for_and_lie_between_minus_1_and_1(made: np
     assert made.shape == (24, 2, 4096) and made.dtype == np.float32
     peaks = np.abs(made).max(axis=(1, 2))
     assert (peaks >= PEAKS[0] - 1e-6).all() and (peaks <= PEAKS[1] + 1e-6).all() and np.ptp(peaks) > 0.3
+
+
+def test_their_deviation_is_what_scaling_takes_it_for() -> None:
+    standard = next(scaling for scaling in sound_menu().processed if scaling.name == "mean 0 and std 1")
+    assert standard.apply(signals(np.random.default_rng(1), 200, 1, 2000)).std() == pytest.approx(1, rel=0.25)
 
 
 def test_there_is_silence_and_sound_in_most(made: np.ndarray) -> None:

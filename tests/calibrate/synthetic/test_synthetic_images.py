@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from onnxprune.calibrate.synthetic.images import LEAVES_SHARE, coloured_noise, images
+from onnxprune.calibrate.synthetic.scaling import pixel_menu
 
 
 @pytest.mark.parametrize("shape", [(1, 20, 28), (3, 32, 32), (4, 16, 16), (6, 9, 12)])
@@ -33,6 +34,12 @@ def test_colours_go_together_but_are_not_the_same() -> None:
 def test_images_are_about_as_bright_and_as_varied_as_photographs() -> None:
     made = images(np.random.default_rng(0), 200, 3, 24, 24)
     assert 0.4 < made.mean() < 0.6 and 0.18 < made.std() < 0.32
+
+
+def test_the_standard_scaling_makes_images_about_standard() -> None:
+    for channels in (1, 3):
+        scaled = pixel_menu(channels).default.apply(images(np.random.default_rng(0), 100, channels, 24, 24))
+        assert abs(scaled.mean()) < 0.5 and 0.75 < scaled.std() < 1.3
 
 
 def test_images_are_quickly_made() -> None:
