@@ -173,8 +173,8 @@ def prune(
         str,
         typer.Option(
             "--criterion",
-            help="Importance: obs (default with samples), l2 (default without), l1, wanda, variance, apoz, fpgm, "
-            "bn-scale, lamp or random.",
+            help="Importance: obs (auto, with samples), lamp (auto, without), l1, l2, wanda, variance, apoz, fpgm, "
+            "bn-scale or random.",
             rich_help_panel=HOW,
         ),
     ] = "auto",

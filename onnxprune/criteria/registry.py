@@ -62,7 +62,7 @@ def criterion(name: str, needs: Needs = Needs.WEIGHTS, is_loss: bool = False) ->
 
 def best_criterion(with_data: bool) -> str:
     """Return the criterion that the benchmarks show best with or without samples (docs/benchmarks.md)."""
-    return "obs" if with_data else "l2"
+    return "obs" if with_data else "lamp"
 
 
 def is_loss(name: str) -> bool:

@@ -9,8 +9,7 @@ from onnxprune.model import Model, tensors_read
 
 
 def by_depth(model: Model, found: Iterable[Layer]) -> list[list[Layer]]:
-    """Group layers by the number of other layers that must be passed to reach them, the first group first.
-    """
+    """Group layers by the number of other layers that must be passed to reach them, the first group first."""
     waiting = {layer.output: layer for layer in found}
     passed: dict[str, int] = {}
     depths: dict[int, list[Layer]] = {}
