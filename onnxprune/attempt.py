@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from onnxprune.apply import Changes, apply_masks
 from onnxprune.axes import Dim, Mask
 from onnxprune.calibrate import Calibration
-from onnxprune.errors import VerificationError
+from onnxprune.errors import UnsupportedError, VerificationError
 from onnxprune.evaluate import Judge, Judgement
 from onnxprune.feeds import usable_feeds
 from onnxprune.model import Model
@@ -31,14 +31,16 @@ class Attempt:
     verification: Verification | None
     repair: Repair | None
     judgement: Judgement | None
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Workshop:
     """What slicing, proving, repairing and judging take.
 
-    `recovery` and `samples` are None where nothing is repaired, and `judge` where there is nothing to judge by. `feeds`
-    are the inputs to verify on, if any were given.
+    `recovery` and `samples` are None where nothing is repaired, and `judge` where there is nothing to judge by; where
+    `must_judge` is off, outputs that cannot be compared are only warned about. `feeds` are the inputs to verify on, if
+    any were given.
     """
 
     found: Trace
@@ -46,6 +48,7 @@ class Workshop:
     recovery: Recovery | None
     samples: Calibration | None
     judge: Judge | None
+    must_judge: bool
     memory_limit: int
     feeds: Feeds | None
     seed: int
@@ -63,7 +66,8 @@ class Workshop:
             )
             changes.recovered += repaired.recovered
             changes.added += repaired.added
-        return Attempt(pruned, changes, verification, repaired, self._judged(pruned))
+        judgement, warnings = self._judged(pruned)
+        return Attempt(pruned, changes, verification, repaired, judgement, warnings)
 
     def verified(self, masks: Mapping[Dim, Mask], pruned: Model) -> Verification:
         """Verify on given inputs, or on random ones: on others where a choice in the model fell differently."""
@@ -78,8 +82,14 @@ class Workshop:
                     raise
         return verify(self.found, masks, pruned, usable_feeds(self.found, self.seed + MAX_TRIES - 1))
 
-    def _judged(self, pruned: Model) -> Judgement | None:
+    def _judged(self, pruned: Model) -> tuple[Judgement | None, tuple[str, ...]]:
+        """Compare the outputs with the dense model's; running the model also shows that it loads after the repair."""
         if self.judge is None:
-            return None
+            return None, ()
         self.phases.enter("judging")
-        return self.judge.judge(pruned, lambda done, total: self.phases.advance(done / total))
+        try:
+            return self.judge.judge(pruned, lambda done, total: self.phases.advance(done / total)), ()
+        except UnsupportedError as error:
+            if self.must_judge:
+                raise
+            return None, (f"the outputs were not compared: {error}",)

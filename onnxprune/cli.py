@@ -237,7 +237,8 @@ def prune(
         )  # fmt: skip
         data = DataOptions(
             calibration, samples, batch_size, labels, numbers("--mean", mean), numbers("--std", std), peak, layout,
-            pair("--resize", resize, int), pair("--input-range", input_range, float), size("--memory-limit", memory_limit),
+            pair("--resize", resize, int), pair("--input-range", input_range, float),
+            size("--memory-limit", memory_limit),
         )  # fmt: skip
         target = _target(model, output)
         if not dry_run and model.exists():

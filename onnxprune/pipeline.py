@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -18,7 +19,7 @@ from onnxprune.calibrate.source import samples_for
 from onnxprune.calibrate.statistics import Statistics, collect
 from onnxprune.cost import Cost, open_sizes
 from onnxprune.criteria import Needs, Saliency, best_criterion, is_loss, needs_of, score
-from onnxprune.errors import ModelError, UsageError
+from onnxprune.errors import DataError, ModelError, UnsupportedError, UsageError, VerificationError
 from onnxprune.evaluate import Judge
 from onnxprune.max_drop import Step, Tried, find_amount
 from onnxprune.model import Model
@@ -160,6 +161,7 @@ class _Run:
         phases.enter("calibrating")
         self._memory_limit = DataOptions().memory_limit if isinstance(data, Calibration) else data.memory_limit
         self._samples = data if isinstance(data, Calibration) else self._find_samples(data)
+        self._judged: Calibration | None = None
         self.workshop = self._workshop(feeds)
 
     def _find_samples(self, data: DataOptions) -> Calibration | None:
@@ -181,10 +183,26 @@ class _Run:
         judge = None
         if samples is not None:
             share = HELD_BACK if options.max_drop is None else HELD_BACK_FOR_SEARCH
-            samples, judged = samples.held_back(share)
-            metric = "accuracy" if options.metric == AUTO and judged.labels is not None else options.metric
-            judge = Judge(self.found.model, judged, metric, options.judged_output)
-        return Workshop(self.found, self._phases, recovery, samples, judge, self._memory_limit, feeds, options.seed)
+            samples, self._judged = samples.held_back(share)
+            judge = self._judge(self._judged)
+        must, limit = self._must_judge, self._memory_limit
+        return Workshop(self.found, self._phases, recovery, samples, judge, must, limit, feeds, options.seed)
+
+    @property
+    def _must_judge(self) -> bool:
+        """Whether somebody asked how far the outputs move."""
+        options = self.options
+        return options.max_drop is not None or options.metric != AUTO or options.judged_output is not None
+
+    def _judge(self, judged: Calibration) -> Judge | None:
+        metric = "accuracy" if self.options.metric == AUTO and judged.labels is not None else self.options.metric
+        try:
+            return Judge(self.found.model, judged, metric, self.options.judged_output)
+        except (DataError, UnsupportedError) as error:
+            if self._must_judge or judged.labels is not None:
+                raise
+            self._warnings.append(f"the outputs were not compared: {error}")
+            return None
 
     @cached_property
     def _criterion(self) -> str:
@@ -208,12 +226,23 @@ class _Run:
         options = replace(self.options, amount=amount)
         return select(self.found, saliency, self.cost, options, is_loss(self._criterion))
 
+    def _check_finite(self, made: Attempt) -> None:
+        """Refuse a model that gives NaN or infinities where the dense one does not. Raises `VerificationError`."""
+        drops = {} if made.judgement is None else made.judgement.drops
+        broken = [name for name, drop in drops.items() if not math.isfinite(drop)]
+        if broken:
+            raise VerificationError(
+                f"output '{broken[0]}' of the pruned model has NaN or infinite values, that of the dense model has "
+                "none; nothing was written: ask for less, or leave the repair out with --recover none"
+            )
+
     def result(self, selection: Selection, made: Attempt, options: Options, curve: tuple[Step, ...] = ()) -> Result:
         """Put together what came of it."""
         seconds = self._phases.seconds()
-        facts = Facts(self.found, self.cost, selection, options, made, self._samples, curve, seconds)
+        self._check_finite(made)
+        facts = Facts(self.found, self.cost, selection, options, made, self._samples, self._judged, curve, seconds)
         report = report_of(facts)
-        report.warnings.extend(self._warnings)
+        report.warnings.extend((*self._warnings, *made.warnings))
         return Result(report, made.pruned, self.found, selection.masks, made.changes)
 
 

@@ -51,7 +51,7 @@ class Report:
     not_pruned: list[dict[str, str]]
     verified: dict[str, Any] | None = None
     recovery: dict[str, Any] | None = None
-    drift: dict[str, dict[str, Any]] = field(default_factory=dict)
+    drift: dict[str, Any] | None = None
     curve: list[dict[str, Any]] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=dict)
     output: str | None = None
@@ -90,6 +90,7 @@ class Facts:
     options: Options
     made: Attempt
     samples: Calibration | None
+    judged: Calibration | None
     curve: tuple[Step, ...]
     seconds: Mapping[str, float]
 
@@ -147,12 +148,13 @@ def _recovery(facts: Facts) -> dict[str, Any] | None:
     }
 
 
-def _drift(facts: Facts) -> dict[str, dict[str, Any]]:
+def _drift(facts: Facts) -> dict[str, Any] | None:
     """Return how far each output is from the dense model's, on samples that were not used to repair."""
-    judgement = facts.made.judgement
-    if judgement is None:
-        return {}
-    return {name: {"metric": judgement.metrics[name], **asdict(score)} for name, score in judgement.scores.items()}
+    judgement, judged = facts.made.judgement, facts.judged
+    if judgement is None or judged is None:
+        return None
+    scores = {name: {"metric": judgement.metrics[name], **asdict(score)} for name, score in judgement.scores.items()}
+    return {"samples": judged.samples, "real_data": judged.real, "outputs": scores}
 
 
 def _about_repair(facts: Facts) -> Iterator[str]:
@@ -162,9 +164,6 @@ def _about_repair(facts: Facts) -> Iterator[str]:
             "no real data protected the accuracy: the weights were repaired on made-up samples; a folder of some 500 "
             "unlabelled ones (--calibration FOLDER) keeps more of it and shows how much"
         )
-    for name, score in _drift(facts).items():
-        if not math.isfinite(score["drop"] or 0.0):
-            yield f"output '{name}' has NaN or infinite values that the dense model does not have"
 
 
 def _approximations(trace: Trace, masks: Mapping[Dim, Mask]) -> Iterator[str]:

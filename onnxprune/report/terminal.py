@@ -32,13 +32,19 @@ def _show_repair(report: Report, console: Console) -> None:
     """Print how the remaining weights were repaired, and how far the outputs moved in the end."""
     if report.recovery is not None:
         console.print(_recovery(report.recovery))
-    if report.drift:
-        table = Table("output", "compared by", "value", "drop from dense")
-        for name, score in report.drift.items():
-            table.add_row(name, score["metric"], *_numbers(score["metric"], score["value"], score["drop"]))
-        console.print(table)
+    if report.drift is not None:
+        console.print(_drift(report.drift))
     if report.curve:
         console.print(_curve(report.curve))
+
+
+def _drift(drift: dict[str, Any]) -> RenderableType:
+    kind = "samples" if drift["real_data"] else "made-up samples"
+    title = Text(f"compared with the dense model on {drift['samples']} {kind} kept back from the repair:")
+    table = Table("output", "by", "value", "drop")
+    for name, score in drift["outputs"].items():
+        table.add_row(name, score["metric"], *_numbers(score["metric"], score["value"], score["drop"]))
+    return Group(title, table)
 
 
 def _recovery(recovery: dict[str, Any]) -> Text:
