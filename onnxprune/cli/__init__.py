@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import json
-import math
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,14 +10,35 @@ import typer
 from typer.core import TyperGroup
 
 from onnxprune import __version__
-from onnxprune.phases import PHASES, OnPhase
+from onnxprune.cli.arguments import (
+    HOW,
+    OUT,
+    WHAT,
+    AllowNorm,
+    AsJson,
+    BatchSize,
+    CalibrationOption,
+    InputRange,
+    Inputs,
+    LabelsKey,
+    Layout,
+    Mean,
+    MemoryLimit,
+    ModelPath,
+    NoVerify,
+    Overwrite,
+    Peak,
+    RecoverOption,
+    Resize,
+    Samples,
+    Seed,
+    Std,
+    Verbose,
+)
+from onnxprune.cli.border import console, failing_in_one_line, feeds_from, print_json, progress
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
     from onnxprune.pipeline import Result
-
-EXIT_FAILED, EXIT_USAGE, EXIT_INTERRUPTED = 1, 2, 130
 
 
 class PruneByDefault(TyperGroup):
@@ -42,76 +59,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-
-ModelPath = Annotated[Path, typer.Argument(help="The model to read; it is never changed.", show_default=False)]
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout, everything else on stderr.")]
-Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Show the traceback of an error.")]
-NoVerify = Annotated[bool, typer.Option("--no-verify", help="Do not prove mask == slice (needs no onnxruntime).")]
-Inputs = Annotated[
-    Path | None, typer.Option("--verify-inputs", help="An .npz of inputs to verify on, instead of random ones.")
-]
-Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace an existing output.")]
-Seed = Annotated[int, typer.Option("--seed", help="Seed of everything random.")]
-
-WHAT, HOW, DATA, OUT = "What to remove", "How to choose", "Samples and repair", "Output"
-
-CalibrationOption = Annotated[
-    str,
-    typer.Option(
-        "--calibration",
-        "-c",
-        help="Samples: .npz, .npy, a folder of them or of images, module:function, synthetic, or none.",
-        rich_help_panel=DATA,
-    ),
-]
-RecoverOption = Annotated[
-    str,
-    typer.Option(
-        "--recover",
-        help="Repair of what remains: auto, none, bias, batchnorm, least-squares or sequential.",
-        rich_help_panel=DATA,
-    ),
-]
-Samples = Annotated[
-    int | None,
-    typer.Option("--samples", help="Samples at most. Default: 512.", rich_help_panel=DATA, show_default=False),
-]
-BatchSize = Annotated[
-    int | None,
-    typer.Option(
-        "--batch-size",
-        help="Samples in one run, where the model allows. Default: 32.",
-        rich_help_panel=DATA,
-        show_default=False,
-    ),
-]
-LabelsKey = Annotated[
-    str | None,
-    typer.Option("--labels", help="Key of the labels in an .npz, to go by accuracy.", rich_help_panel=DATA),
-]
-Mean = Annotated[
-    str | None, typer.Option("--mean", help="Taken from pixels, such as 0.485,0.456,0.406.", rich_help_panel=DATA)
-]
-Std = Annotated[str | None, typer.Option("--std", help="What they are divided by then.", rich_help_panel=DATA)]
-Peak = Annotated[
-    float, typer.Option("--peak", help="What the brightest pixel is before that: 1 or 255.", rich_help_panel=DATA)
-]
-Layout = Annotated[str, typer.Option("--layout", help="Of images: auto, nchw or nhwc.", rich_help_panel=DATA)]
-Resize = Annotated[
-    str | None,
-    typer.Option("--resize", help="Height,width of images where the model leaves them open.", rich_help_panel=DATA),
-]
-InputRange = Annotated[
-    str | None, typer.Option("--input-range", help="Range of synthetic samples, such as 0,255.", rich_help_panel=DATA)
-]
-MemoryLimit = Annotated[
-    str,
-    typer.Option("--memory-limit", help="Activations held between two layers, such as 500MB.", rich_help_panel=DATA),
-]
-
-AllowNorm = Annotated[
-    bool, typer.Option("--allow-norm", help="Also prune the width that norms are taken over.", rich_help_panel=WHAT)
-]
 
 
 def _version(show: bool) -> None:
@@ -226,7 +173,7 @@ def prune(
     verbose: Verbose = False,
 ) -> None:
     """Remove channels, heads and hidden units, and fix every shape downstream."""
-    with _failing_in_one_line(as_json, verbose):
+    with failing_in_one_line(as_json, verbose):
         from onnxprune.options import DataOptions, Options, numbers, pair, size
         from onnxprune.pipeline import prune_model
         from onnxprune.save import check_output
@@ -245,8 +192,8 @@ def prune(
             check_output(target, model, overwrite)
         if plan is not None:
             check_output(plan, model, overwrite)
-        with _progress() as on_phase:
-            result = prune_model(model, options, not no_verify, _feeds(verify_inputs), data, on_phase)
+        with progress() as on_phase:
+            result = prune_model(model, options, not no_verify, feeds_from(verify_inputs), data, on_phase)
         _finish(result, None if dry_run else target, overwrite, as_json, plan)
 
 
@@ -263,7 +210,7 @@ def apply_(
     verbose: Verbose = False,
 ) -> None:
     """Replay a plan, on the same model or on another checkpoint of it; with samples, repair what remains."""
-    with _failing_in_one_line(as_json, verbose):
+    with failing_in_one_line(as_json, verbose):
         from onnxprune.options import DataOptions
         from onnxprune.pipeline import apply_plan
         from onnxprune.plan import Plan
@@ -272,24 +219,24 @@ def apply_(
         target = _target(model, output)
         if model.exists():
             check_output(target, model, overwrite)
-        with _progress() as on_phase:
+        with progress() as on_phase:
             data = DataOptions(calibration)
-            result = apply_plan(Plan.load(plan), model, not no_verify, _feeds(verify_inputs), data, on_phase)
+            result = apply_plan(Plan.load(plan), model, not no_verify, feeds_from(verify_inputs), data, on_phase)
         _finish(result, target, overwrite, as_json)
 
 
 @app.command()
 def inspect(model: ModelPath, allow_norm: AllowNorm = False, as_json: AsJson = False, verbose: Verbose = False) -> None:
     """List what can be pruned, and why the rest cannot."""
-    with _failing_in_one_line(as_json, verbose):
+    with failing_in_one_line(as_json, verbose):
         from onnxprune.pipeline import inspect_model
         from onnxprune.report.terminal import show_inspection
 
         found = inspect_model(model, allow_norm)
         if as_json:
-            _print_json(found.as_dict())
+            print_json(found.as_dict())
         else:
-            show_inspection(found, _console())
+            show_inspection(found, console())
 
 
 @app.command()
@@ -309,7 +256,7 @@ def evaluate(
     verbose: Verbose = False,
 ) -> None:
     """Measure the accuracy of a model, and how far its outputs are from those of a dense one."""
-    with _failing_in_one_line(as_json, verbose):
+    with failing_in_one_line(as_json, verbose):
         from onnxprune.calibrate.readers import load_calibration
         from onnxprune.evaluate import evaluate_model, label_key
         from onnxprune.pipeline import read
@@ -320,14 +267,14 @@ def evaluate(
         count = sys.maxsize if samples is None else samples
         calibration = load_calibration(data, loaded, samples=count, batch_size=batch_size, labels=key)
         dense = None if reference is None else read(reference)
-        with _progress(("running",)) as on_phase:
+        with progress(("running",)) as on_phase:
             found = evaluate_model(
                 loaded, calibration, dense, output, lambda done, total: on_phase("running", done / total)
             )
         if as_json:
-            _print_json(found.as_dict())
+            print_json(found.as_dict())
         else:
-            show_evaluation(found, _console())
+            show_evaluation(found, console())
 
 
 @app.command()
@@ -340,15 +287,15 @@ def compare(
     verbose: Verbose = False,
 ) -> None:
     """Compare two models: size, parameters, MACs, and how far their outputs are apart."""
-    with _failing_in_one_line(as_json, verbose):
+    with failing_in_one_line(as_json, verbose):
         from onnxprune.compare import compare_models
         from onnxprune.report.terminal import show_comparison
 
-        facts = compare_models(dense, pruned, _feeds(inputs), seed)
+        facts = compare_models(dense, pruned, feeds_from(inputs), seed)
         if as_json:
-            _print_json(facts)
+            print_json(facts)
         else:
-            show_comparison(facts, _console())
+            show_comparison(facts, console())
 
 
 def main() -> None:
@@ -374,70 +321,6 @@ def _finish(result: Result, target: Path | None, overwrite: bool, as_json: bool,
     elif plan is not None:
         result.plan.save(plan, overwrite)
     if as_json:
-        _print_json(result.report.as_dict())
+        print_json(result.report.as_dict())
     else:
-        show_report(result.report, _console())
-
-
-@contextmanager
-def _failing_in_one_line(as_json: bool, verbose: bool) -> Iterator[None]:
-    """Turn errors into one line on stderr, a JSON object on stdout where asked for, and an exit code."""
-    from onnxprune.errors import InternalError, OnnxPruneError, UsageError
-
-    try:
-        yield
-    except typer.Exit:
-        raise
-    except KeyboardInterrupt:
-        typer.echo("interrupted; nothing was written", err=True)
-        raise typer.Exit(EXIT_INTERRUPTED) from None
-    except Exception as error:  # the border: whatever is not the user's to mend is reported as ours
-        if verbose:
-            import traceback
-
-            traceback.print_exc()
-        known = error if isinstance(error, OnnxPruneError) else InternalError.of(error)
-        if as_json:
-            _print_json({"error": str(known)})
-        typer.echo(f"error: {known}", err=True)
-        raise typer.Exit(EXIT_USAGE if isinstance(error, UsageError) else EXIT_FAILED) from None
-
-
-@contextmanager
-def _progress(phases: Sequence[str] = PHASES) -> Iterator[OnPhase]:
-    """Show the phases of a run on stderr while it works; nothing remains of it afterwards."""
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
-    console = Console(stderr=True)
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
-        task = progress.add_task("starting", total=len(phases))
-        yield lambda name, share: progress.update(task, description=name, completed=phases.index(name) + share)
-
-
-def _feeds(path: Path | None) -> Any:
-    if path is None:
-        return None
-    from onnxprune.feeds import load_feeds
-
-    return load_feeds(path)
-
-
-def _console() -> Console:
-    from rich.console import Console
-
-    return Console()
-
-
-def _print_json(data: dict[str, Any]) -> None:
-    sys.stdout.write(json.dumps(_finite(data), indent=2, default=str, allow_nan=False) + "\n")
-
-
-def _finite(value: Any) -> Any:
-    """Return plain data with null for the numbers that JSON does not have: infinities and NaN."""
-    if isinstance(value, dict):
-        return {key: _finite(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_finite(item) for item in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+        show_report(result.report, console())
