@@ -129,13 +129,16 @@ def apply_plan(
 
     Raises `PlanError` at the first difference.
     """
-    run = _Run(source, Options.of(plan.request), feeds, data, Phases(on_phase))
+    options = replace(Options.of(plan.request), max_drop=None, metric=AUTO, judged_output=None)
+    if data == WITHOUT_DATA:
+        options = replace(options, recover=NONE)
+    run = _Run(source, options, feeds, data, Phases(on_phase))
     masks = plan.masks(run.found)
     selection = Selection(masks, _removed(run.cost, masks, run.options.budget), {})
     # What a plan asks for is what it removes, also where it was edited since.
     asked = replace(run.options, amount=max(0.0, selection.reached))
     result = run.result(selection, run.workshop.attempt(masks, check), asked)
-    result.report.options = run.options.as_dict()
+    result.report.options = Options.of(plan.request).as_dict()
     if plan.model.get("sha256") != run.found.model.sha256:
         result.report.warnings.append("the plan was made for another checkpoint with the same names and shapes")
     return result
@@ -240,6 +243,8 @@ class _Run:
         """Put together what came of it."""
         seconds = self._phases.seconds()
         self._check_finite(made)
+        recover = NONE if self.workshop.recovery is None else self.workshop.recovery.name
+        options = replace(options, criterion=self._criterion, recover=recover)
         facts = Facts(self.found, self.cost, selection, options, made, self._samples, self._judged, curve, seconds)
         report = report_of(facts)
         report.warnings.extend((*self._warnings, *made.warnings))

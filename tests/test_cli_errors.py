@@ -12,6 +12,8 @@ from command import error_line, files, run, run_json, strict_json
 from networks import edit, plain, unprunable, write
 from onnx import external_data_helper
 
+pytestmark = pytest.mark.usefixtures("few_samples")
+
 
 @pytest.fixture
 def model(tmp_path: Path) -> Path:

@@ -37,7 +37,7 @@ def test_half_of_the_macs_go_and_mask_equals_slice(name: str, tmp_path: Path) ->
     source = Path(CORPUS or "") / f"{name}.onnx"
     if not source.is_file():
         pytest.skip(f"the folder has no {source.name}")
-    result = onnxprune.prune(source, 0.5, budget="macs")
+    result = onnxprune.prune(source, 0.5, budget="macs", calibration="none")
     assert result.report.verified is not None
     assert result.report.verified["verdict"] == "proved"
     assert result.report.amount["reached"] >= 0.5 - TOLERANCE

@@ -11,12 +11,19 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import onnx
 import pytest
+import typer
 from test_imports import SOURCES, top_level_imports
 
 import onnxprune
 from onnxprune.axes import show
+from onnxprune.cli import app
+from onnxprune.criteria import CRITERIA
+from onnxprune.criteria.registry import NEEDS
+from onnxprune.metrics import METRICS
+from onnxprune.recover import RECOVERIES
 from onnxprune.rules import RULES, Site
 
 ROOT = Path(__file__).parents[1]
@@ -65,7 +72,14 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-# Links
+def put_model_and_samples(folder: Path) -> None:
+    """What examples find: a small trained model, and some of its samples."""
+    shutil.copy(ROOT / "models" / "mobile_net.onnx", folder / "model.onnx")
+    with np.load(ROOT / "models" / "digits_calibration.npz") as samples:
+        np.savez(folder / "samples.npz", input=samples["input"][:32])
+
+
+# Links and command lines
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
@@ -75,12 +89,28 @@ def test_links_lead_to_files(page: Path) -> None:
     assert missing == []
 
 
+def command_lines() -> Iterator[str]:
+    """Yield the commands that pages show, without what is said beside them; those with [..] stand for many."""
+    for page in PAGES:
+        shown = re.findall(r"^    onnxprune (.+)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+        yield from (line.split("   ")[0].strip() for line in shown if "[" not in line)
+
+
+@pytest.mark.parametrize("line", sorted(set(command_lines())))
+def test_command_lines_are_understood(line: str) -> None:
+    group: Any = typer.main.get_command(app)
+    name, *arguments = line.split()
+    if name not in group.commands:
+        name, arguments = "prune", [name, *arguments]
+    group.commands[name].make_context(name, arguments)
+
+
 # README
 
 
 @pytest.mark.parametrize("number", range(len(blocks(ROOT / "README.md"))))
 def test_examples_of_the_readme_run(number: int, folder: Path) -> None:
-    shutil.copy(ROOT / "models" / "residual_cnn.onnx", folder / "model.onnx")
+    put_model_and_samples(folder)
     execute(blocks(ROOT / "README.md")[number], ROOT / "README.md")
 
 
@@ -170,12 +200,57 @@ def test_all_that_a_rule_may_say_is_listed() -> None:
     assert sorted(word for word in set(re.findall(r"site\.([a-z]\w*)", text)) - words - {"py"}) == []
 
 
+# calibration.md
+
+
+def test_the_examples_with_samples_run(folder: Path) -> None:
+    page = DOCS / "calibration.md"
+    loader, pruning, reading = blocks(page)
+    put_model_and_samples(folder)
+    (folder / "loaders.py").write_text(loader, encoding="utf-8")
+    execute(reading, page, execute(pruning, page))
+
+
+@pytest.mark.parametrize(
+    ("heading", "names"),
+    [
+        ("## Criteria", CRITERIA.keys()),
+        ("## Repair", RECOVERIES.keys() | {"none"}),
+        ("## As much as possible within a drop", METRICS.keys()),
+    ],
+)
+def test_every_name_that_an_option_takes_is_in_its_table(heading: str, names: set[str]) -> None:
+    first_column = {name for row in rows(DOCS / "calibration.md", heading) for name in quoted(row[0])}
+    assert {name for name in first_column if not name.startswith("--")} == names
+
+
+# add-a-criterion.md
+
+
+def test_the_examples_of_a_criterion_and_of_a_recovery_method_pass_their_tests(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.syspath_prepend(str(ROOT / "tests" / "criteria"))
+    page = DOCS / "add-a-criterion.md"
+    known = [(registry, set(registry)) for registry in (CRITERIA, NEEDS, RECOVERIES)]
+    try:
+        made = [item for block in blocks(page) for item in execute(block, page).items()]
+        tests = [test for name, test in made if name.startswith("test_")]
+        assert len(tests) == 3
+        for test in tests:
+            test()
+    finally:
+        for registry, names in known:
+            for name in set(registry) - names:
+                del registry[name]
+
+
 # plan.md
 
 
 def test_the_plan_that_is_shown_is_the_plan_of_the_worked_example(example: dict[str, Any], folder: Path) -> None:
     onnx.save(example["model"], folder / "model.onnx")
-    plan = json.loads(onnxprune.prune("model.onnx", amount=0.3).plan.as_text())
+    plan = json.loads(onnxprune.prune("model.onnx", amount=0.3, calibration="none").plan.as_text())
     (shown,) = (json.loads(block) for block in blocks(DOCS / "plan.md", "json"))
     for data in (shown, plan):
         del data["model"]["sha256"]  # of the file as one version of onnx writes it

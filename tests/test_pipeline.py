@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +21,9 @@ from networks import branchy, plain, random_net, shared_scale, unprunable, value
 import onnxprune
 from onnxprune.errors import BudgetError, ModelError, UsageError
 from onnxprune.model import Model
-from onnxprune.options import Options
-from onnxprune.pipeline import PHASES, inspect_model, prune_model
+from onnxprune.options import DataOptions, Options
+from onnxprune.phases import PHASES
+from onnxprune.pipeline import inspect_model, prune_model
 
 NETWORKS = [plain, branchy, shared_scale]
 Network = Callable[[], onnx.ModelProto]
@@ -40,7 +42,7 @@ def test_every_result_is_valid_and_verified(
     seed: int, widths: list[int], residual: bool, group: int, amount: float, criterion: str
 ) -> None:
     dense = random_net(seed, widths, residual, group)
-    result = onnxprune.prune(dense, amount, criterion=criterion, best_effort=True)
+    result = onnxprune.prune(dense, amount, criterion=criterion, best_effort=True, samples=8)
     onnx.checker.check_model(result.model, full_check=True)
     assert result.model.graph.input == dense.graph.input and result.model.graph.output == dense.graph.output
     assert result.report.verified is not None and result.report.verified["mask_equals_slice"] is True
@@ -49,7 +51,7 @@ def test_every_result_is_valid_and_verified(
 
 @pytest.mark.parametrize("network", NETWORKS)
 def test_a_result_says_what_was_done(network: Network) -> None:
-    result = onnxprune.prune(network(), 0.4)
+    result = onnxprune.prune(network(), 0.4, samples=8)
     dense, pruned = (
         sum(v.size for v in values(p).values() if v.dtype == np.float32) for p in (network(), result.model)
     )
@@ -62,7 +64,7 @@ def test_a_result_says_what_was_done(network: Network) -> None:
 
 @pytest.mark.parametrize("network", NETWORKS)
 def test_every_weight_axis_is_pruned_or_has_a_reason(network: Network) -> None:
-    report = onnxprune.prune(network(), 0.4, check=False).report
+    report = onnxprune.prune(network(), 0.4, check=False, calibration="none").report
     mentioned = {entry["name"] for entry in report.not_pruned} | {
         member for dim in report.dims for member in dim.members
     }
@@ -80,9 +82,9 @@ def test_every_weight_axis_is_pruned_or_has_a_reason(network: Network) -> None:
 def test_a_path_a_string_a_proto_a_model_and_a_graph_are_the_same(tmp_path: Path) -> None:
     path = write(plain(), tmp_path / "net.onnx")
     sources: list[Any] = [path, str(path), plain(), Model(plain()), onnx_graphsurgeon.import_onnx(plain())]
-    expected = values(onnxprune.prune(plain(), 0.4, check=False).model)
+    expected = values(onnxprune.prune(plain(), 0.4, check=False, samples=8).model)
     for source in sources:
-        pruned = values(onnxprune.prune(source, 0.4).model)
+        pruned = values(onnxprune.prune(source, 0.4, samples=8).model)
         assert pruned.keys() == expected.keys()
         assert all(np.array_equal(pruned[name], expected[name]) for name in pruned)
 
@@ -90,7 +92,7 @@ def test_a_path_a_string_a_proto_a_model_and_a_graph_are_the_same(tmp_path: Path
 def test_the_input_is_not_changed(tmp_path: Path) -> None:
     path, proto, graph = write(branchy(), tmp_path / "net.onnx"), branchy(), onnx_graphsurgeon.import_onnx(branchy())
     for source in (path, proto, graph):
-        onnxprune.prune(source, 0.4)
+        onnxprune.prune(source, 0.4, samples=8)
     assert path.read_bytes() == branchy().SerializeToString()
     assert proto == branchy()
     assert onnx_graphsurgeon.export_onnx(graph) == onnx_graphsurgeon.export_onnx(
@@ -99,14 +101,14 @@ def test_the_input_is_not_changed(tmp_path: Path) -> None:
 
 
 def test_a_result_can_go_on_as_a_graph() -> None:
-    result = onnxprune.prune(plain(), 0.4)
+    result = onnxprune.prune(plain(), 0.4, samples=8)
     graph = result.to_graphsurgeon()
     assert isinstance(graph, onnx_graphsurgeon.Graph)
     assert graph.tensors()["conv1.weight"].values.shape == values(result.model)["conv1.weight"].shape
 
 
 def test_a_result_saves_itself_and_reports_the_file(tmp_path: Path) -> None:
-    result = onnxprune.prune(write(plain(), tmp_path / "net.onnx"), 0.4)
+    result = onnxprune.prune(write(plain(), tmp_path / "net.onnx"), 0.4, samples=8)
     result.save(tmp_path / "out.onnx")
     assert onnx.load(tmp_path / "out.onnx") == result.model
     assert result.report.output == str(tmp_path / "out.onnx")
@@ -133,19 +135,21 @@ def test_the_public_names_can_all_be_imported() -> None:
 
 @pytest.mark.parametrize("network", [*NETWORKS, unprunable])
 def test_amount_0_gives_the_same_bytes(network: Network) -> None:
-    result = onnxprune.prune(network(), 0)
+    result = onnxprune.prune(network(), 0, samples=8)
     assert result.model.SerializeToString() == network().SerializeToString()
     assert result.report.verified is not None and result.report.verified["verdict"] == "unchanged"
 
 
-@pytest.mark.parametrize("criterion", ["l1", "l2", "random"])
+@pytest.mark.parametrize("criterion", ["auto", "l2", "random"])
 def test_the_same_request_gives_the_same_bytes_in_every_process(criterion: str, tmp_path: Path) -> None:
     path = write(branchy(), tmp_path / "net.onnx")
-    result = onnxprune.prune(path, 0.4, criterion=criterion, seed=3, check=False)
+    result = onnxprune.prune(path, 0.4, criterion=criterion, seed=3, check=False, samples=8)
     expected = (result.model.SerializeToString(), result.plan)
     for hash_seed in ("1", "2"):
         out, plan = tmp_path / f"{hash_seed}.onnx", tmp_path / f"{hash_seed}.json"
-        options = f"--amount 0.4 --criterion {criterion} --seed 3 --no-verify --plan {plan} -o {out}".split()
+        options = (
+            f"--amount 0.4 --criterion {criterion} --seed 3 --samples 8 --no-verify --plan {plan} -o {out}".split()
+        )
         command = [sys.executable, "-m", "onnxprune", str(path), *options]
         subprocess.run(command, check=True, capture_output=True, env={**os.environ, "PYTHONHASHSEED": hash_seed})
         assert (out.read_bytes(), onnxprune.Plan.load(plan)) == expected
@@ -153,7 +157,7 @@ def test_the_same_request_gives_the_same_bytes_in_every_process(criterion: str, 
 
 def test_another_seed_gives_another_model_only_where_chance_decides() -> None:
     models = {
-        c: [onnxprune.prune(branchy(), 0.4, criterion=c, seed=s, check=False).model for s in (1, 2)]
+        c: [onnxprune.prune(branchy(), 0.4, criterion=c, seed=s, check=False, calibration="none").model for s in (1, 2)]
         for c in ("l2", "random")
     }
     assert models["l2"][0] == models["l2"][1]
@@ -175,7 +179,7 @@ def test_impossible_options_are_refused(wrong: dict[str, Any]) -> None:
 def test_what_is_no_model_is_refused() -> None:
     for source in (42, b"bytes", None, onnx.ModelProto()):
         with pytest.raises(ModelError):
-            onnxprune.prune(source, 0.4)
+            onnxprune.prune(source, 0.4, samples=8)
 
 
 def test_options_are_plain_data_and_back() -> None:
@@ -184,13 +188,16 @@ def test_options_are_plain_data_and_back() -> None:
 
 
 def test_phases_are_announced_in_order() -> None:
-    seen: list[str] = []
-    prune_model(plain(), Options(amount=0.2), on_phase=seen.append)
-    assert tuple(seen) == PHASES
+    seen: list[tuple[str, float]] = []
+    prune_model(plain(), Options(amount=0.2), data=DataOptions(samples=8), on_phase=lambda *at: seen.append(at))
+    assert tuple(name for name, _ in groupby(name for name, _ in seen)) == PHASES
+    for name in PHASES:
+        shares = [share for phase, share in seen if phase == name]
+        assert shares[0] == 0 and shares == sorted(shares) and shares[-1] <= 1
 
 
 def test_a_model_that_cannot_be_met_raises_and_best_effort_warns() -> None:
     with pytest.raises(BudgetError):
-        onnxprune.prune(plain(), 0.95)
-    report = onnxprune.prune(plain(), 0.95, best_effort=True).report
+        onnxprune.prune(plain(), 0.95, calibration="none")
+    report = onnxprune.prune(plain(), 0.95, best_effort=True, calibration="none").report
     assert any("95.0%" in warning for warning in report.warnings)

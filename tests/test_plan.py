@@ -25,7 +25,7 @@ Change = Callable[[dict[str, Any]], None]
 
 
 def planned(proto: onnx.ModelProto, amount: float = 0.4) -> tuple[onnx.ModelProto, Plan]:
-    result = onnxprune.prune(proto, amount, check=False)
+    result = onnxprune.prune(proto, amount, criterion="l2", check=False, calibration="none")
     return result.model, result.plan
 
 
@@ -94,7 +94,7 @@ def test_a_shared_weight_that_had_to_split_is_listed_as_a_copy() -> None:
 
 def test_the_plan_says_what_it_was_made_for(tmp_path: Path) -> None:
     path = write(plain(), tmp_path / "net.onnx")
-    plan = onnxprune.prune(path, 0.3, criterion="l1", check=False).plan
+    plan = onnxprune.prune(path, 0.3, criterion="l1", check=False, calibration="none").plan
     plan.save(tmp_path / "plan.json")
     data = json.loads((tmp_path / "plan.json").read_text())
     assert data["schema"] == "onnxprune-plan/1"

@@ -9,8 +9,8 @@ from networks import plain, values
 from onnx import TensorProto, helper, numpy_helper
 
 from onnxprune.model import Model
-from onnxprune.runtime import run
 from onnxprune.precision import as_float32, is_half
+from onnxprune.runtime import run
 
 
 def half() -> onnx.ModelProto:

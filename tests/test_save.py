@@ -96,12 +96,12 @@ def test_texts_are_written_whole_or_not_at_all(tmp_path: Path, monkeypatch: pyte
 def test_external_data_gets_a_file_of_its_own_and_loads_equal(tmp_path: Path) -> None:
     source = write_external(big(), tmp_path / "net.onnx")
     before = (tmp_path / "weights.bin").read_bytes()
-    result = onnxprune.prune(source, 0.4)
+    result = onnxprune.prune(source, 0.4, calibration="none")
     result.save(tmp_path / "out.onnx")
     assert files(tmp_path) == {"net.onnx", "weights.bin", "out.onnx", "out.onnx.data"}
     assert (tmp_path / "weights.bin").read_bytes() == before
     onnx.checker.check_model(str(tmp_path / "out.onnx"), full_check=True)
-    expected = values(onnxprune.prune(big(), 0.4).model)
+    expected = values(onnxprune.prune(big(), 0.4, calibration="none").model)
     loaded = values(onnx.load(tmp_path / "out.onnx"))
     assert loaded.keys() == expected.keys()
     for name, value in expected.items():
@@ -113,14 +113,14 @@ def test_external_data_may_stay_where_the_source_is(tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
     (tmp_path / "out").mkdir()
     source = write_external(big(), tmp_path / "in" / "net.onnx")
-    onnxprune.prune(source, 0.4, check=False).save(tmp_path / "out" / "net.onnx")
+    onnxprune.prune(source, 0.4, check=False, calibration="none").save(tmp_path / "out" / "net.onnx")
     for path in (tmp_path / "in").iterdir():
         path.unlink()
     assert values(onnx.load(tmp_path / "out" / "net.onnx"))["conv1.weight"].any()
 
 
 def test_saving_does_not_change_the_result(tmp_path: Path) -> None:
-    result = onnxprune.prune(write_external(big(), tmp_path / "net.onnx"), 0.4, check=False)
+    result = onnxprune.prune(write_external(big(), tmp_path / "net.onnx"), 0.4, check=False, calibration="none")
     result.save(tmp_path / "a.onnx")
     result.save(tmp_path / "b.onnx")
     assert (tmp_path / "a.onnx.data").read_bytes() == (tmp_path / "b.onnx.data").read_bytes()
@@ -129,7 +129,7 @@ def test_saving_does_not_change_the_result(tmp_path: Path) -> None:
 
 
 def test_a_failing_write_of_the_model_leaves_no_data_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    result = onnxprune.prune(write_external(big(), tmp_path / "net.onnx"), 0.4, check=False)
+    result = onnxprune.prune(write_external(big(), tmp_path / "net.onnx"), 0.4, check=False, calibration="none")
     monkeypatch.setattr(os, "fsync", failing_on(2))
     with pytest.raises(OutputError):
         result.save(tmp_path / "out.onnx")
@@ -138,9 +138,9 @@ def test_a_failing_write_of_the_model_leaves_no_data_file(tmp_path: Path, monkey
 
 def test_a_failing_write_leaves_the_old_model_with_its_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     source = write_external(big(), tmp_path / "net.onnx")
-    onnxprune.prune(source, 0.2, check=False).save(tmp_path / "out.onnx")
+    onnxprune.prune(source, 0.2, check=False, calibration="none").save(tmp_path / "out.onnx")
     old = values(onnx.load(tmp_path / "out.onnx"))
-    result = onnxprune.prune(source, 0.6, check=False)
+    result = onnxprune.prune(source, 0.6, check=False, calibration="none")
     monkeypatch.setattr(os, "fsync", failing_on(2))
     with pytest.raises(OutputError):
         result.save(tmp_path / "out.onnx", overwrite=True)
@@ -151,7 +151,7 @@ def test_a_failing_write_leaves_the_old_model_with_its_data(tmp_path: Path, monk
 def test_the_data_file_of_the_input_is_never_replaced(tmp_path: Path) -> None:
     source = write_external(big(), tmp_path / "net.onnx", data="out.onnx.data")
     before = (tmp_path / "out.onnx.data").read_bytes()
-    result = onnxprune.prune(source, 0.4, check=False)
+    result = onnxprune.prune(source, 0.4, check=False, calibration="none")
     with pytest.raises(OutputError):
         result.save(tmp_path / "out.onnx", overwrite=True)
     assert (tmp_path / "out.onnx.data").read_bytes() == before
@@ -161,7 +161,7 @@ def test_a_data_file_of_someone_else_is_kept(tmp_path: Path) -> None:
     source = write_external(big(), tmp_path / "net.onnx")
     (tmp_path / "out.onnx.data").write_text("precious")
     with pytest.raises(OutputError, match="exists already"):
-        onnxprune.prune(source, 0.4, check=False).save(tmp_path / "out.onnx")
+        onnxprune.prune(source, 0.4, check=False, calibration="none").save(tmp_path / "out.onnx")
     assert (tmp_path / "out.onnx.data").read_text() == "precious"
 
 

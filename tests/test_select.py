@@ -31,7 +31,7 @@ networks = st.builds(
 
 def selected(proto: onnx.ModelProto, amount: float = 0.4, **options: Any) -> tuple[Trace, Cost, Selection]:
     found = traced(proto)
-    chosen = Options(amount=amount, **options)
+    chosen = Options(**{"amount": amount, "criterion": "l2", **options})
     cost = cost_of(found)
     return found, cost, select(found, score(found, chosen.criterion, chosen.seed), cost, chosen)
 

@@ -13,6 +13,11 @@ from onnxprune.model import Model, tensors_read
 CHANCE = {"Bernoulli", "Multinomial", "RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike"}
 """Operators that give something else each time they are run."""
 
+CHOOSING = frozenset(
+    "ArgMax ArgMin Bernoulli Compress Hardmax Multinomial NonMaxSuppression NonZero TopK Unique".split()
+)
+"""Operators that choose: a small change of their input can tip the balance, and something else stands at a place."""
+
 
 class Parts:
     """The main graph of a model, seen by who reads and who makes which tensor."""

@@ -134,7 +134,8 @@ class _Count:
 
     def add(self, batch: int, values: Mapping[str, Array]) -> None:
         """Take the chosen rows of one batch."""
-        rows = self._choice.of(batch, self.layer.rows(values[self.layer.y]), self.layer.matrix_shape[1])
+        groups, columns, _ = self.layer.matrix_shape
+        rows = self._choice.of(batch, self.layer.rows(values[self.layer.y]), columns, groups)
         self._waiting.append(self.layer.inputs(values[self.layer.x], rows))
         if sum(inputs.shape[1] for inputs in self._waiting) >= CHUNK:
             self._count_in()

@@ -252,20 +252,27 @@ def evaluate(
     output: Annotated[str | None, typer.Option("--output", help="The only output to look at.")] = None,
     samples: Annotated[int | None, typer.Option("--samples", help="Samples at most; default: all.")] = None,
     batch_size: Annotated[int | None, typer.Option("--batch-size", help="Samples in a run; default: 32.")] = None,
+    mean: Mean = None,
+    std: Std = None,
+    peak: Peak = 1.0,
+    layout: Layout = "auto",
+    resize: Resize = None,
     as_json: AsJson = False,
     verbose: Verbose = False,
 ) -> None:
     """Measure the accuracy of a model, and how far its outputs are from those of a dense one."""
     with failing_in_one_line(as_json, verbose):
-        from onnxprune.calibrate.readers import load_calibration
+        from onnxprune.calibrate.source import samples_from
         from onnxprune.evaluate import evaluate_model, label_key
+        from onnxprune.options import DataOptions, numbers, pair
         from onnxprune.pipeline import read
         from onnxprune.report.terminal import show_evaluation
 
         loaded = read(model)
         key = labels or label_key(data, loaded)
         count = sys.maxsize if samples is None else samples
-        calibration = load_calibration(data, loaded, samples=count, batch_size=batch_size, labels=key)
+        scaling = numbers("--mean", mean), numbers("--std", std), peak, layout, pair("--resize", resize, int)
+        calibration = samples_from(loaded, DataOptions(data, count, batch_size, key, *scaling))
         dense = None if reference is None else read(reference)
         with progress(("running",)) as on_phase:
             found = evaluate_model(

@@ -10,7 +10,7 @@ import typer
 ModelPath = Annotated[Path, typer.Argument(help="The model to read; it is never changed.", show_default=False)]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout, everything else on stderr.")]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Show the traceback of an error.")]
-NoVerify = Annotated[bool, typer.Option("--no-verify", help="Do not prove mask == slice (needs no onnxruntime).")]
+NoVerify = Annotated[bool, typer.Option("--no-verify", help="Do not prove mask == slice.")]
 Inputs = Annotated[
     Path | None, typer.Option("--verify-inputs", help="An .npz of inputs to verify on, instead of random ones.")
 ]

@@ -13,27 +13,28 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from functools import partial
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from onnxprune.recover.systems import Dual, Primal, System, Table, sum_of_squares
+
 Array = NDArray[Any]
 
-PENALTIES = (1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0)
-"""Tried in this order until the error on the held-back rows grows; relative to the mean variance of a column."""
+EXPONENTS = range(-5, 3)
+"""Penalties are these powers of 10, relative to the mean variance of a column."""
 
-Solve: TypeAlias = "Callable[[float], Array]"
-
-CHUNK = 4096
-"""Rows that are added up in single precision before their sum goes on in double."""
+FIRST_TRY = -2
 
 
 @dataclass(frozen=True)
 class Fit:
     """What to add to a weight, float64 [groups, columns, outs], and to a bias, float64 [groups, outs].
 
-    `before` and `after` are the sums of squares of the residual on the rows held back.
+    `before` and `after` are the sums of squares of the residual on the rows held back, `after` with what the other
+    rows alone give. Where values are so large that sums overflow, `after` is infinite or NaN.
     """
 
     weight: Array
@@ -47,55 +48,22 @@ def fit(inputs: Array, residual: Array, held: NDArray[np.bool_], has_bias: bool 
 
     The penalty is chosen on the rows where `held` is true, bool [rows]; then everything is fitted on all rows.
     """
-    x, r = _means(inputs, has_bias), _means(residual, has_bias)
-    inputs, residual = inputs - x.astype(inputs.dtype), residual - r.astype(residual.dtype)
-    judged = inputs[:, held], residual[:, held]
-    system = _dual if inputs.shape[2] > inputs.shape[1] else _primal
-    solve = system(inputs[:, ~held], residual[:, ~held])
-    best, least = PENALTIES[0], np.inf
-    for penalty in PENALTIES:
-        error = _squares(judged[1] - judged[0] @ solve(penalty).astype(inputs.dtype))
-        if error > least:
+    system: System = (Dual if inputs.shape[2] > inputs.shape[1] else Primal)(Table(inputs, residual, has_bias))
+    judged = np.flatnonzero(held)
+    with np.errstate(over="ignore", invalid="ignore"):
+        system.take(np.flatnonzero(~held))
+        exponent, after = _least(partial(system.error, judged))
+        system.take(judged)
+        weight, bias = system.solve(exponent)
+    return Fit(weight, bias, sum_of_squares(residual[:, held]), after)
+
+
+def _least(error: Callable[[int], float]) -> tuple[int, float]:
+    """Walk from the first try in the direction in which the error falls; return where it is least, and the error."""
+    best, least = FIRST_TRY, error(FIRST_TRY)
+    for step in (-1, 1):
+        while best + step in EXPONENTS and (found := error(best + step)) < least:
+            best, least = best + step, found
+        if best != FIRST_TRY:
             break
-        best, least = penalty, error
-    weight = system(inputs, residual)(best)
-    bias = (r - x @ weight)[:, 0]
-    return Fit(weight, bias, _squares(judged[1] + r.astype(inputs.dtype)), least)
-
-
-def _means(values: Array, has_bias: bool) -> Array:
-    """Return the mean over all rows, float64 [groups, 1, ..]; zeros where nothing can make up for it."""
-    means = values.mean(axis=1, dtype=np.float64, keepdims=True)
-    return np.asarray(means if has_bias else np.zeros_like(means))
-
-
-def _squares(values: Array) -> float:
-    return float(np.einsum("gro,gro->", values, values, dtype=np.float64))
-
-
-def _primal(inputs: Array, residual: Array) -> Solve:
-    """Return a function from a penalty to D, by X^T X."""
-    groups, rows, columns = inputs.shape
-    squares, products = np.zeros((groups, columns, columns)), np.zeros((groups, columns, residual.shape[2]))
-    for start in range(0, rows, CHUNK):
-        part = slice(start, start + CHUNK)
-        turned = np.swapaxes(inputs[:, part], 1, 2)
-        squares += turned @ inputs[:, part]
-        products += turned @ residual[:, part]
-    size = np.trace(squares, axis1=1, axis2=2) / columns
-    return lambda penalty: np.linalg.solve(squares + _ridge(size, rows, penalty) * np.eye(columns), products)
-
-
-def _dual(inputs: Array, residual: Array) -> Solve:
-    """Return a function from a penalty to D, by X X^T."""
-    _, rows, columns = inputs.shape
-    turned = np.swapaxes(inputs, 1, 2)
-    squares = (inputs @ turned).astype(np.float64)
-    size = np.trace(squares, axis1=1, axis2=2) / columns
-    return lambda penalty: turned @ np.linalg.solve(squares + _ridge(size, rows, penalty) * np.eye(rows), residual)
-
-
-def _ridge(mean_square: Array, rows: int, penalty: float) -> Array:
-    """Return the penalty of each group, [groups, 1, 1], for the sum over rows of a column's mean square."""
-    least = rows * np.finfo(np.float32).tiny
-    return np.asarray(np.maximum(penalty * mean_square, least)[:, None, None])
+    return best, least

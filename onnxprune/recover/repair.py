@@ -68,6 +68,7 @@ def repair(
     `memory_limit` is the number of bytes of activations that each of the two models may hold between two layers.
     """
     jobs = find_jobs(trace, masks, pruned)
+    left = dict(jobs.left)
     work = _Work(trace, masks, Model(pruned.proto, pruned.path), calibration, recovery, memory_limit)
     by_name = {job.pruned.output: job for job in jobs.found}
     groups = by_depth(work.pruned, (job.pruned for job in jobs.found))
@@ -75,9 +76,16 @@ def repair(
     for place, layers in enumerate(groups):
         part = partial(_report, on_progress, place, len(groups))
         group = [by_name[layer.output] for layer in layers]
-        tables = work.tables(group, part)
-        done += [work.correct(job, rows) for job, rows in zip(group, tables, strict=True)]
-    return work.result, Repair(recovery.name, tuple(done), tuple(sorted(work.changed)), jobs.added, jobs.left)
+        try:
+            for job, rows in zip(group, work.tables(group, part), strict=True):
+                fared = work.correct(job, rows)
+                if isinstance(fared, LayerRepair):
+                    done.append(fared)
+                else:
+                    left[job.pruned.name] = fared
+        except ModelError as error:
+            left.update({job.pruned.name: f"the model cannot be run as far as here ({error})" for job in group})
+    return work.result, Repair(recovery.name, tuple(done), tuple(sorted(work.changed)), jobs.added, left)
 
 
 def _report(on_progress: OnProgress, place: int, groups: int, share: float) -> None:
@@ -104,30 +112,36 @@ class _Work:
         self._own = Stages(self.pruned, types, batches, memory_limit) if recovery.sequential else None
         self._batches = len(batches)
 
-    def tables(self, group: Sequence[Job], on_progress: OnProgress) -> list[Rows]:
-        """Run both models as far as a group of layers and return the rows of each."""
+    def tables(self, group: Sequence[Job], on_progress: OnProgress) -> Iterator[Rows]:
+        """Run both models as far as a group of layers and yield the rows of each. Raises `ModelError`."""
         inputs: list[list[Array]] = [[] for _ in group]
         wanted: list[list[Array]] = [[] for _ in group]
         choice = RowChoice(self._batches)
         for batch, (dense, given) in enumerate(self._values(group)):
             for place, job in enumerate(group):
-                columns = self._matrix(job).shape[1]
-                rows = choice.of(batch, job.dense.rows(dense[job.dense.y]), columns)
+                groups, columns, _ = job.pruned.matrix_shape
+                rows = choice.of(batch, job.dense.rows(dense[job.dense.y]), columns, groups)
                 inputs[place].append(job.pruned.inputs(given[job.pruned.x], rows))
                 outputs = job.dense.outputs(dense[job.dense.y], rows)
                 wanted[place].append(outputs[job.groups][:, :, job.outs])
             on_progress((batch + 1) / self._batches)
-        return [self._rows(*found) for found in zip(group, inputs, wanted, strict=True)]
+        for job in group:
+            yield self._rows(job, inputs.pop(0), wanted.pop(0))
 
     def _values(self, group: Sequence[Job]) -> Iterator[tuple[Feeds, Feeds]]:
-        """Yield, batch by batch, what the dense layers give and what the pruned ones are given."""
-        wanted = list(dict.fromkeys(job.dense.y for job in group))
-        given = list(dict.fromkeys(job.pruned.x for job in group))
-        if self._own is not None:
-            yield from zip(self._dense.advance(wanted), self._own.advance(given), strict=True)
-            return
-        for values in self._dense.advance(list(dict.fromkeys([*wanted, *given]))):
-            yield values, {name: self._kept(name, values[name]) for name in given}
+        """Yield, batch by batch, what the dense layers give and what the pruned ones are given.
+
+        That is what the pruned model computes or, where its rows would be others, what it keeps of the dense one's.
+        """
+        running = [job for job in group if job.aligned and self._own is not None]
+        wanted = {job.dense.y: None for job in group}
+        kept = {job.pruned.x: None for job in group if job not in running}
+        dense = self._dense.advance([*wanted | kept])
+        own: Iterator[Feeds] = repeat({})
+        if self._own is not None and running:
+            own = self._own.advance([*dict.fromkeys(job.pruned.x for job in running)])
+        for values, given in zip(dense, own, strict=False):
+            yield values, {**given, **{name: self._kept(name, values[name]) for name in kept}}
 
     def _kept(self, name: str, values: Array) -> Array:
         """Return what pruning leaves of a tensor of the dense model."""
@@ -147,14 +161,23 @@ class _Work:
         held = numbers % HELD_BACK == HELD_BACK // 2
         return Rows(np.concatenate(inputs, 1), np.concatenate(wanted, 1), matrix, bias, held, job.room is not None)
 
-    def correct(self, job: Job, rows: Rows) -> LayerRepair:
-        """Correct one layer, in the result and in the model that runs."""
+    def correct(self, job: Job, rows: Rows) -> LayerRepair | str:
+        """Correct one layer, in the result and in the model that runs; return how it fared, or why it cannot be."""
+        if not rows.held.size:
+            return "nothing reaches it on the samples"
+        if not (np.isfinite(rows.inputs).all() and np.isfinite(rows.wanted).all()):
+            return "its values on the samples are not finite"
         found = self._recovery.method(rows)
         weight = job.pruned.weight[1]
-        self._overwrite(weight, job.pruned.stored(rows.matrix + found.matrix, self._array(weight)))
+        values = {weight: job.pruned.stored(rows.matrix + found.matrix, self._array(weight))}
         if job.room is not None:
             bias = self._array(job.room.constant)
-            self._overwrite(job.room.constant, job.pruned.biased(bias, job.room.sign * found.bias))
+            values[job.room.constant] = job.pruned.biased(bias, job.room.sign * found.bias)
+        tensors = [self._tensor(name, found) for name, found in values.items()]
+        if not all(np.isfinite(self.result.array(tensor).astype(np.float32)).all() for tensor in tensors):
+            return "its corrected weights are too large for the type that they are stored in"
+        for tensor in tensors:
+            self._overwrite(tensor)
         return LayerRepair(job.pruned.name, _missed(rows, None), _missed(rows, found))
 
     def _matrix(self, job: Job) -> Array:
@@ -163,15 +186,13 @@ class _Work:
     def _array(self, name: str) -> Array:
         return self.pruned.array(self.pruned.constants["", name])
 
-    def _overwrite(self, name: str, values: Array) -> None:
-        """Store new values under a name, in the type that they had."""
-        self.changed.add(name)
-        for model in {id(model): model for model in (self.result, self.pruned)}.values():
-            tensor = model.constants["", name]
-            doc, stored_as = tensor.doc_string, tensor.name
-            tensor.CopyFrom(to_tensor(values, tensor.data_type, stored_as))
-            tensor.doc_string = doc
-
+    def _tensor(self, name: str, values: Array) -> onnx.TensorProto:
+        """Return values as they are stored under a name in the result."""
+        stored = self.result.constants["", name]
+        with np.errstate(over="ignore"):
+            tensor = to_tensor(values, stored.data_type, name)
+        tensor.doc_string = stored.doc_string
+        return tensor
 
 def _missed(rows: Rows, correction: Correction | None) -> float:
     """Return the share of the wanted outputs' variance that is missed on the rows held back."""

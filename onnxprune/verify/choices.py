@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
+from onnxprune.calibrate.parts import CHOOSING
 from onnxprune.model import Model
-
-CHOOSING = frozenset(
-    "ArgMax ArgMin Bernoulli Compress Hardmax Multinomial NonMaxSuppression NonZero TopK Unique".split()
-)
 
 
 def after_a_choice(model: Model) -> set[str]:

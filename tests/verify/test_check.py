@@ -14,8 +14,8 @@ from onnx import TensorProto, helper, numpy_helper
 from onnxprune.apply import apply_masks
 from onnxprune.axes import Dim, Mask
 from onnxprune.errors import ModelError, VerificationError
+from onnxprune.feeds import usable_feeds
 from onnxprune.model import Model
-from onnxprune.pipeline import usable_feeds
 from onnxprune.tracing import Trace
 from onnxprune.verify import Verification, verify
 

@@ -7,8 +7,8 @@ import onnx
 from networks import branchy, edit, plain, traced, values
 
 from onnxprune.axes import Dim, Mask
+from onnxprune.feeds import usable_feeds
 from onnxprune.model import Model
-from onnxprune.pipeline import usable_feeds
 from onnxprune.runtime import run
 from onnxprune.tracing import Trace
 from onnxprune.verify.twin import Probe, copy_model, masked_twin

@@ -1,0 +1,154 @@
+"""Normal equations of ridge regression on rows that are taken bit by bit, in two forms: by columns and by rows."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[Any]
+Places = NDArray[np.int64]
+
+CHUNK = 4096
+"""Rows, or columns, that are added up in single precision before their sum goes on in double."""
+
+
+class Table:
+    """Rows, with inputs moved by their mean and scaled to at most 1 or so: then single precision is enough to add up.
+
+    Nothing is moved where no bias can make up for it.
+    """
+
+    def __init__(self, inputs: Array, residual: Array, has_bias: bool) -> None:
+        self.inputs, self.residual, self.has_bias = inputs, residual, has_bias
+        self.origin = inputs.mean(axis=1, dtype=np.float64, keepdims=True).astype(inputs.dtype) * has_bias
+        largest = np.maximum(inputs.max(axis=(1, 2)), -inputs.min(axis=(1, 2)))
+        self.size = np.where(largest > 0, largest, 1)[:, None, None]
+
+    def rows(self, places: Places) -> Iterator[tuple[Array, Array]]:
+        """Yield inputs and residuals of some rows, a chunk at a time."""
+        for start in range(0, len(places), CHUNK):
+            chosen = places[start : start + CHUNK]
+            yield (self.inputs[:, chosen] - self.origin) / self.size, self.residual[:, chosen]
+
+    def columns(self) -> Iterator[Array]:
+        """Yield some columns of all rows at a time."""
+        for start in range(0, self.inputs.shape[2], CHUNK):
+            part = slice(start, start + CHUNK)
+            yield (self.inputs[:, :, part] - self.origin[:, :, part]) / self.size
+
+    def restored(self, weight: Array, bias: Array) -> tuple[Array, Array]:
+        """Return what was fitted to rows of this table for inputs as they are; the bias is [groups, 1, outs]."""
+        found = weight / self.size
+        return found, (bias - self.origin @ found)[:, 0] * self.has_bias
+
+
+class System(ABC):
+    """The normal equations of the rows taken so far."""
+
+    @abstractmethod
+    def take(self, places: Places) -> None:
+        """Take more rows."""
+
+    @abstractmethod
+    def error(self, judged: Places, exponent: int) -> float:
+        """Return the sum of squares that is left of the residual of other rows."""
+
+    @abstractmethod
+    def solve(self, exponent: int) -> tuple[Array, Array]:
+        """Return what to add to weight and bias."""
+
+
+class Primal(System):
+    """(X^T X + penalty I) D = X^T R."""
+
+    def __init__(self, table: Table) -> None:
+        groups, _, columns = table.inputs.shape
+        outs = table.residual.shape[2]
+        self._table, self._count = table, 0
+        self._x, self._r = np.zeros((groups, 1, columns)), np.zeros((groups, 1, outs))
+        self._squares, self._products = np.zeros((groups, columns, columns)), np.zeros((groups, columns, outs))
+
+    def take(self, places: Places) -> None:
+        """Add these rows to the sums."""
+        self._count += len(places)
+        for x, r in self._table.rows(places):
+            turned = np.swapaxes(x, 1, 2)
+            self._x += x.sum(axis=1, dtype=np.float64, keepdims=True)
+            self._r += r.sum(axis=1, dtype=np.float64, keepdims=True)
+            self._squares += turned @ x
+            self._products += turned @ r
+
+    def error(self, judged: Places, exponent: int) -> float:
+        """Apply the solution to the judged rows."""
+        weight, bias = (part.astype(self._table.inputs.dtype) for part in self._solved(exponent))
+        return sum(sum_of_squares(r - x @ weight - bias) for x, r in self._table.rows(judged))
+
+    def solve(self, exponent: int) -> tuple[Array, Array]:
+        """Solve for D."""
+        return self._table.restored(*self._solved(exponent))
+
+    def _solved(self, exponent: int) -> tuple[Array, Array]:
+        x, r = (sums / self._count * self._table.has_bias for sums in (self._x, self._r))
+        turned = np.swapaxes(x, 1, 2)
+        squares = self._squares - self._count * (turned * x)
+        weight = np.linalg.solve(
+            _damped(squares, exponent, squares.shape[1]), self._products - self._count * turned * r
+        )
+        return weight, r - x @ weight
+
+
+class Dual(System):
+    """D = X^T A, with (X X^T + penalty I) A = R."""
+
+    def __init__(self, table: Table) -> None:
+        groups, rows, _ = table.inputs.shape
+        self._table, self._taken = table, np.zeros(0, np.int64)
+        self._squares = np.zeros((groups, rows, rows))
+        for part in table.columns():
+            self._squares += part @ np.swapaxes(part, 1, 2)
+
+    def take(self, places: Places) -> None:
+        """Note the rows: what they give with each other is known of all."""
+        self._taken = np.sort(np.concatenate([self._taken, places]))
+
+    def error(self, judged: Places, exponent: int) -> float:
+        """Apply A to the products of the judged rows with those taken."""
+        found, bias = self._solved(exponent)
+        return sum_of_squares(self._table.residual[:, judged] - self._between(judged) @ found - bias)
+
+    def solve(self, exponent: int) -> tuple[Array, Array]:
+        """Solve for A and turn it into D."""
+        found, bias = self._solved(exponent)
+        weights = [np.swapaxes(part[:, self._taken], 1, 2) @ found for part in self._table.columns()]
+        return self._table.restored(np.concatenate(weights, axis=1), bias)
+
+    def _between(self, places: Places) -> Array:
+        return self._squares[:, places][:, :, self._taken]
+
+    def _solved(self, exponent: int) -> tuple[Array, Array]:
+        """Return A, whose columns sum to 0 where there is a bias, and the bias."""
+        squares = self._between(self._taken)
+        residual = self._table.residual[:, self._taken].astype(np.float64)
+        bias = residual.mean(axis=1, keepdims=True) * self._table.has_bias
+        means = squares.mean(axis=1, keepdims=True) * self._table.has_bias
+        centred = squares - means - np.swapaxes(means, 1, 2) + means.mean(axis=2, keepdims=True)
+        found = np.linalg.solve(_damped(centred, exponent, self._table.inputs.shape[2]), residual - bias)
+        return found, bias - means @ found
+
+
+def _damped(squares: Array, exponent: int, columns: int) -> Array:
+    """Return squares to which the penalty was added: a power of 10 times the mean sum of squares of so many columns."""
+    size = np.trace(squares, axis1=1, axis2=2) / columns
+    places = np.arange(squares.shape[1])
+    damped: Array = squares.copy()
+    damped[:, places, places] += np.maximum(10.0**exponent * size, np.finfo(np.float32).tiny)[:, None]
+    return damped
+
+
+def sum_of_squares(values: Array) -> float:
+    """Return the sum of the squares of values, [groups, rows, outs], added up in double precision."""
+    return float(np.einsum("gro,gro->", values, values, dtype=np.float64))

@@ -1,0 +1,111 @@
+"""The tables of docs/benchmarks.md about accuracy, made of what tools/bench_accuracy.py measured.
+
+python tools/accuracy_tables.py
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from statistics import mean
+from typing import Any
+
+from bench_accuracy import CNNS, DATA, OUT, Case, cases
+
+Rows = dict[str, Any]
+MISSING = "-"
+
+
+def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Return a markdown table."""
+    lines = [heads, ["---"] * len(heads), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def scores(found: Rows, wanted: Iterable[Case], metric: str) -> list[float]:
+    """Return the scores of those cases that were measured."""
+    rows = (found["rows"].get(case.key) for case in wanted)
+    return [row["score"][metric] for row in rows if row is not None and "score" in row]
+
+
+def shown(values: Sequence[float]) -> str:
+    """Return a mean in percent, with the least and the largest where there are several."""
+    if not values:
+        return MISSING
+    spread = f" ({min(values):.1%} to {max(values):.1%})" if len(values) > 1 else ""
+    return f"{mean(values):.1%}{spread}".replace("%", "")
+
+
+def by_data(found: Rows, task: str) -> str:
+    """Return the accuracy of a task with the defaults, by amount and kind of data."""
+    own = [case for case in cases("defaults") if case.task == task]
+    amounts = sorted({case.amount for case in own})
+    rows = [
+        [f"{amount:.0%}", *(shown(scores(found, _where(own, amount=amount, data=data), "accuracy")) for data in DATA)]
+        for amount in amounts
+    ]
+    return table(["parameters removed", "512 unlabelled samples", "no data (synthetic)", "no data, no repair"], rows)
+
+
+def by_choice(found: Rows, plan: str, field: str) -> str:
+    """Return the accuracy for each recovery method or criterion, by model and amount."""
+    own = list(cases(plan))
+    places = sorted({(case.task, case.amount) for case in own}, key=lambda place: (CNNS.index(place[0]), place[1]))
+    choices = list(dict.fromkeys(getattr(case, field) for case in own))
+    rows = [
+        [
+            choice,
+            *(shown(scores(found, _where(own, **{field: choice}, task=t, amount=a), "accuracy")) for t, a in places),
+        ]
+        for choice in choices
+    ]
+    return table([field, *(f"{task} {amount:.0%}" for task, amount in places)], rows)
+
+
+def peers(found: Rows) -> str:
+    """Return what other tools leave of the accuracy."""
+    rows = [
+        [row["model"], f"{row['wanted']:.0%}", f"{row['tool']}, {row['setting']}".strip(", "), _share(row), row["note"]]
+        for row in found.get("peers", [])
+    ]
+    return table(["model", "removed", "tool", "accuracy", "note"], rows)
+
+
+def real(found: Rows) -> str:
+    """Return the scores of the real models."""
+    own = list(cases("real"))
+    rows = []
+    for task in dict.fromkeys(case.task for case in own):
+        for metric in found["dense"].get(task, {}):
+            dense = f"{found['dense'][task][metric]:.3f}"
+            for budget, amount in sorted({(case.budget, case.amount) for case in own if case.task == task}):
+                same = _where(own, task=task, amount=amount, budget=budget)
+                values = [scores(found, _where(same, data=data), metric) for data in DATA]
+                cells = (f"{value[0]:.3f}" if value else MISSING for value in values)
+                rows.append([task, metric, f"{amount:.0%} of {budget}", dense, *cells])
+    return table(["model", "metric", "removed", "dense", "real samples", "synthetic", "no repair"], rows)
+
+
+def _where(wanted: Iterable[Case], **fields: Any) -> list[Case]:
+    return [case for case in wanted if all(getattr(case, name) == value for name, value in fields.items())]
+
+
+def _share(row: Rows) -> str:
+    return MISSING if row["accuracy"] is None else f"{row['accuracy']:.1%}".replace("%", "")
+
+
+def main() -> None:
+    """Print all tables."""
+    found = json.loads(Path(OUT).read_text())
+    for task in (*CNNS, "vision_transformer"):
+        dense = found["dense"].get(task, {}).get("accuracy")
+        print(f"\n### {task}" + (f", dense {dense:.1%}" if dense else ""), by_data(found, task), sep="\n\n")
+    print("\n### recovery", by_choice(found, "recovery", "recover"), sep="\n\n")
+    print("\n### criteria", by_choice(found, "criteria", "criterion"), sep="\n\n")
+    print("\n### other tools", peers(found), sep="\n\n")
+    print("\n### real models", real(found), sep="\n\n")
+
+
+if __name__ == "__main__":
+    main()
