@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from math import prod
 
 import numpy as np
 
@@ -46,7 +47,7 @@ class _Kernel(Layer):
 
     def outputs(self, y: Array, rows: Array) -> Array:
         """Return output pixels."""
-        images = y.reshape(*y.shape[:2], -1)
+        images = y.reshape(*y.shape[:2], prod(y.shape[2:]))
         image, pixel = np.divmod(rows, images.shape[2])
         by_group = images[image, :, pixel].reshape(len(rows), self.groups, y.shape[1] // self.groups)
         return np.moveaxis(by_group, 1, 0)

@@ -6,19 +6,21 @@ the pruned one, as far as it is repaired, what the layer is given to make it of.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from onnx import helper
 
 from onnxprune.axes import Dim, Mask, free_dims, keep
 from onnxprune.calibrate import Calibration
 from onnxprune.calibrate.rows import RowChoice
 from onnxprune.calibrate.single import in_single_precision
 from onnxprune.calibrate.stages import Stages
+from onnxprune.errors import ModelError
 from onnxprune.linear import by_depth
 from onnxprune.model import Model
 from onnxprune.recover.jobs import Job, find_jobs
@@ -31,7 +33,7 @@ Array = NDArray[Any]
 OnProgress = Callable[[float], None]
 
 HELD_BACK = 5
-"""One batch in so many, or one row where there are fewer batches, is held back to choose a penalty by."""
+"""One batch in so many, or such a share of the rows where there are fewer, is held back to choose a penalty by."""
 
 
 @dataclass(frozen=True)
@@ -137,10 +139,10 @@ class _Work:
         wanted = {job.dense.y: None for job in group}
         kept = {job.pruned.x: None for job in group if job not in running}
         dense = self._dense.advance([*wanted | kept])
-        own: Iterator[Feeds] = repeat({})
+        own: Iterable[Feeds] = [{}] * self._batches
         if self._own is not None and running:
             own = self._own.advance([*dict.fromkeys(job.pruned.x for job in running)])
-        for values, given in zip(dense, own, strict=False):
+        for values, given in zip(dense, own, strict=True):
             yield values, {**given, **{name: self._kept(name, values[name]) for name in kept}}
 
     def _kept(self, name: str, values: Array) -> Array:
@@ -151,14 +153,11 @@ class _Work:
         return values
 
     def _rows(self, job: Job, inputs: list[Array], wanted: list[Array]) -> Rows:
-        lengths = [found.shape[1] for found in inputs]
-        batches = len(lengths) >= HELD_BACK
-        numbers = np.repeat(np.arange(len(lengths)), lengths) if batches else np.arange(sum(lengths))
         matrix = self._matrix(job)
         bias = np.zeros((matrix.shape[0], matrix.shape[2]), matrix.dtype)
         if job.room is not None and job.room.at_node:
             bias = job.pruned.biases(self._array(job.room.constant))
-        held = numbers % HELD_BACK == HELD_BACK // 2
+        held = _held([found.shape[1] for found in inputs])
         return Rows(np.concatenate(inputs, 1), np.concatenate(wanted, 1), matrix, bias, held, job.room is not None)
 
     def correct(self, job: Job, rows: Rows) -> LayerRepair | str:
@@ -173,11 +172,10 @@ class _Work:
         if job.room is not None:
             bias = self._array(job.room.constant)
             values[job.room.constant] = job.pruned.biased(bias, job.room.sign * found.bias)
-        tensors = [self._tensor(name, found) for name, found in values.items()]
-        if not all(np.isfinite(self.result.array(tensor).astype(np.float32)).all() for tensor in tensors):
+        if not all(self._fits(name, found) for name, found in values.items()):
             return "its corrected weights are too large for the type that they are stored in"
-        for tensor in tensors:
-            self._overwrite(tensor)
+        for name, corrected in values.items():
+            self._overwrite(name, corrected)
         return LayerRepair(job.pruned.name, _missed(rows, None), _missed(rows, found))
 
     def _matrix(self, job: Job) -> Array:
@@ -186,19 +184,35 @@ class _Work:
     def _array(self, name: str) -> Array:
         return self.pruned.array(self.pruned.constants["", name])
 
-    def _tensor(self, name: str, values: Array) -> onnx.TensorProto:
-        """Return values as they are stored under a name in the result."""
-        stored = self.result.constants["", name]
+    def _fits(self, name: str, values: Array) -> bool:
+        """Whether values are finite in the type of the constant `name`."""
+        dtype = helper.tensor_dtype_to_np_dtype(self.result.constants["", name].data_type)
         with np.errstate(over="ignore"):
-            tensor = to_tensor(values, stored.data_type, name)
-        tensor.doc_string = stored.doc_string
-        return tensor
+            return bool(np.isfinite(values.astype(dtype)).all())
+
+    def _overwrite(self, name: str, values: Array) -> None:
+        """Store new values under a name, in the type that they had."""
+        self.changed.add(name)
+        for model in {id(model): model for model in (self.result, self.pruned)}.values():
+            tensor = model.constants["", name]
+            doc, stored_as = tensor.doc_string, tensor.name
+            tensor.CopyFrom(to_tensor(values, tensor.data_type, stored_as))
+            tensor.doc_string = doc
+
+
+def _held(lengths: Sequence[int]) -> NDArray[np.bool_]:
+    """Return which rows to hold back, of batches that hold so many: neighbours, since rows of one sample are alike."""
+    if len(lengths) >= HELD_BACK:
+        return np.repeat(np.arange(len(lengths)) % HELD_BACK == HELD_BACK // 2, lengths)
+    total = sum(lengths)
+    return np.arange(total) * HELD_BACK // max(total, 1) == HELD_BACK // 2
+
 
 def _missed(rows: Rows, correction: Correction | None) -> float:
     """Return the share of the wanted outputs' variance that is missed on the rows held back."""
     wanted, given = rows.wanted[:, rows.held], rows.given[:, rows.held]
     if correction is not None:
         given = given + rows.inputs[:, rows.held] @ correction.matrix + correction.bias[:, None]
-    variance = float(np.sum((wanted - wanted.mean(axis=1, keepdims=True)) ** 2, dtype=np.float64))
+    variance = float(np.sum((wanted - rows.wanted.mean(axis=1, keepdims=True)) ** 2, dtype=np.float64))
     missed = float(np.sum((wanted - given) ** 2, dtype=np.float64))
     return missed / variance if variance > 0 else 0.0

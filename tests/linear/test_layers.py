@@ -97,16 +97,6 @@ def test_only_the_given_layers_count() -> None:
     assert by_depth(model, []) == []
 
 
-def test_a_layer_may_come_after_a_tensor_that_it_does_not_read() -> None:
-    g = Graph()
-    x = g.input(2, 5)
-    first, second = g.linear(x, 4), g.linear(x, 3)
-    g.output(first, second)
-    model = model_of(g)
-    assert names(by_depth(model, layers(model))) == [[first, second]]
-    assert names(by_depth(model, layers(model), {second: first})) == [[first], [second]]
-
-
 def test_a_nameless_output_stands_for_nothing() -> None:
     g = Graph()
     x = g.input(3, 4, 5)
