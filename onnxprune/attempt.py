@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from onnxprune.apply import Changes, apply_masks
 from onnxprune.axes import Dim, Mask
 from onnxprune.calibrate import Calibration
-from onnxprune.errors import UnsupportedError, VerificationError
+from onnxprune.errors import DataError, UnsupportedError, VerificationError
 from onnxprune.evaluate import Judge, Judgement
 from onnxprune.feeds import usable_feeds
 from onnxprune.model import Model
@@ -89,7 +89,7 @@ class Workshop:
         self.phases.enter("judging")
         try:
             return self.judge.judge(pruned, lambda done, total: self.phases.advance(done / total)), ()
-        except UnsupportedError as error:
+        except (DataError, UnsupportedError) as error:
             if self.must_judge:
                 raise
             return None, (f"the outputs were not compared: {error}",)

@@ -6,8 +6,7 @@ python tools/accuracy_tables.py
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
-from pathlib import Path
+from collections.abc import Iterable, Iterator, Sequence
 from statistics import mean
 from typing import Any
 
@@ -15,6 +14,8 @@ from bench_accuracy import CNNS, DATA, OUT, Case, cases
 
 Rows = dict[str, Any]
 MISSING = "-"
+PAGE = OUT.with_name("benchmarks.md")
+BEGIN, END = "<!-- tables of accuracy: made by tools/accuracy_tables.py -->", "<!-- end of the tables of accuracy -->"
 
 
 def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -95,16 +96,29 @@ def _share(row: Rows) -> str:
     return MISSING if row["accuracy"] is None else f"{row['accuracy']:.1%}".replace("%", "")
 
 
-def main() -> None:
-    """Print all tables."""
-    found = json.loads(Path(OUT).read_text())
+def sections(found: Rows) -> Iterator[str]:
+    """Yield all tables under their headings."""
     for task in (*CNNS, "vision_transformer"):
         dense = found["dense"].get(task, {}).get("accuracy")
-        print(f"\n### {task}" + (f", dense {dense:.1%}" if dense else ""), by_data(found, task), sep="\n\n")
-    print("\n### recovery", by_choice(found, "recovery", "recover"), sep="\n\n")
-    print("\n### criteria", by_choice(found, "criteria", "criterion"), sep="\n\n")
-    print("\n### other tools", peers(found), sep="\n\n")
-    print("\n### real models", real(found), sep="\n\n")
+        yield f"### {task}" + ("" if dense is None else f": accuracy in percent, dense {dense:.1%}".rstrip("%"))
+        yield by_data(found, task)
+    yield "### What each repair buys: criterion `obs`, 512 samples, accuracy in percent"
+    yield by_choice(found, "recovery", "recover")
+    yield "### What each criterion buys: sequential repair, 512 samples, accuracy in percent"
+    yield by_choice(found, "criteria", "criterion")
+    yield "### Other tools at the same share of parameters, accuracy in percent"
+    yield peers(found)
+    yield "### Real models"
+    yield real(found)
+
+
+def main() -> None:
+    """Put the tables into docs/benchmarks.md, between the two marks there."""
+    text = PAGE.read_text()
+    before, _, rest = text.partition(BEGIN)
+    _, _, after = rest.partition(END)
+    tables = "\n\n".join(sections(json.loads(OUT.read_text())))
+    PAGE.write_text(f"{before}{BEGIN}\n\n{tables}\n\n{END}{after}")
 
 
 if __name__ == "__main__":

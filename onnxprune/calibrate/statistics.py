@@ -58,7 +58,8 @@ class Statistics:
         self.squares += np.einsum("grc,grc->gc", moved, moved, dtype=np.float64)
         self.zeros += (inputs == 0).sum(axis=1)
         if self.products is not None:
-            self.products += np.swapaxes(moved, 1, 2) @ moved
+            with np.errstate(over="ignore", invalid="ignore"):  # of values beyond 1e19; see `covariance`
+                self.products += np.swapaxes(moved, 1, 2) @ moved
 
     @property
     def mean(self) -> Array:
@@ -81,8 +82,11 @@ class Statistics:
         return self._over_rows(self.zeros)
 
     def covariance(self) -> Array | None:
-        """Return the covariance of the columns, float64 [groups, columns, columns], where it was asked for."""
-        if self.products is None:
+        """Return the covariance of the columns, float64 [groups, columns, columns].
+
+        None where it was not asked for, or where values are so large that products of them overflow.
+        """
+        if self.products is None or not np.isfinite(self.products).all():
             return None
         shift, found = self._over_rows(self.sums), self._over_rows(self.products)
         found -= shift[:, :, None] * shift[:, None, :]
@@ -133,10 +137,12 @@ class _Count:
         self._counted: Statistics | None = None
 
     def add(self, batch: int, values: Mapping[str, Array]) -> None:
-        """Take the chosen rows of one batch."""
+        """Take the chosen rows of one batch, but for those that are not finite."""
         groups, columns, _ = self.layer.matrix_shape
         rows = self._choice.of(batch, self.layer.rows(values[self.layer.y]), columns, groups)
-        self._waiting.append(self.layer.inputs(values[self.layer.x], rows))
+        inputs = self.layer.inputs(values[self.layer.x], rows)
+        finite = np.isfinite(inputs).all(axis=(0, 2))
+        self._waiting.append(inputs if finite.all() else inputs[:, finite])
         if sum(inputs.shape[1] for inputs in self._waiting) >= CHUNK:
             self._count_in()
 

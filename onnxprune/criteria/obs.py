@@ -100,7 +100,7 @@ def _admit(dim: Dim, consumer: Consumer, statistics: Statistics) -> _Patient:
     covariance = statistics.covariance()
     if covariance is None:
         covariance = _diagonal(statistics.variance)
-    covariance = covariance[:, order][:, :, order]
+    covariance = _pairs(covariance, order, order)
     energy = max(float(np.sum(weights * (covariance @ weights))), np.finfo(np.float64).tiny)
     inverse = np.linalg.inv(covariance + _diagonal(_ridge(covariance)))
     return _Patient(weights, inverse, dim.size, int((labels >= 0).sum()) // dim.size, energy)
@@ -123,24 +123,25 @@ class _Patient:
     def losses(self) -> Array:
         """Return what is lost for good with each unit that is left, as a share of the output's variance, [units]."""
         blocks, weights = self._by_unit()
-        corrected = np.linalg.solve(blocks, weights)
+        corrected = np.linalg.inv(blocks) @ weights
         return np.asarray(np.einsum("guto,guto->u", weights, corrected) / self.energy)
 
     def cutting(self, units: Array) -> _Patient:
         """Return a copy of these units alone: what happens to them as some of them go depends on no others."""
         columns = self._columns(units)
-        inverse = self.inverse[:, columns][:, :, columns]
-        return _Patient(self.weights[:, columns], inverse, len(units), self.taps, self.energy)
+        inverse = _pairs(self.inverse, columns, columns)
+        return _Patient(self.weights.take(columns, 1), inverse, len(units), self.taps, self.energy)
 
     def remove(self, units: Array) -> None:
         """Take units out and correct the rest for it."""
         self.left -= len(units)
         gone = self._columns(units)
         rest = np.setdiff1d(np.arange(self.weights.shape[1]), gone)
-        across = self.inverse[:, rest][:, :, gone]
-        moves = across @ np.linalg.inv(self.inverse[:, gone][:, :, gone])
-        self.weights = self.weights[:, rest] - moves @ self.weights[:, gone]
-        self.inverse = self.inverse[:, rest][:, :, rest] - moves @ np.swapaxes(across, 1, 2)
+        across = _pairs(self.inverse, rest, gone)
+        moves = across @ np.linalg.inv(_pairs(self.inverse, gone, gone))
+        self.weights = self.weights.take(rest, 1) - moves @ self.weights.take(gone, 1)
+        self.inverse = _pairs(self.inverse, rest, rest)
+        self.inverse -= moves @ np.swapaxes(across, 1, 2)
 
     def _columns(self, units: Array) -> Array:
         return np.asarray((units[:, None] * self.taps + np.arange(self.taps)).ravel())
@@ -152,6 +153,11 @@ class _Patient:
         pairs = self.inverse[:, :last, :last].reshape(*shape, self.left, self.taps)
         blocks = np.moveaxis(np.diagonal(pairs, axis1=1, axis2=3), -1, 1)
         return blocks, self.weights[:, :last].reshape(*shape, outs)
+
+
+def _pairs(squares: Array, rows: Array, columns: Array) -> Array:
+    """Return some rows and columns of matrices [groups, n, n], in the usual order in memory: an index would turn it."""
+    return np.asarray(squares.take(rows, 1).take(columns, 2))
 
 
 def _diagonal(values: Array) -> Array:

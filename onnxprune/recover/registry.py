@@ -35,6 +35,14 @@ class Rows:
         """What the layer makes of its inputs as it stands, [groups, rows, outs]."""
         return np.asarray(self.inputs @ self.matrix + self.bias[:, None])
 
+    @property
+    def are_finite(self) -> bool:
+        """Whether there is neither NaN nor infinity in what the layer is given, gives, and should give."""
+        if not (np.isfinite(self.inputs).all() and np.isfinite(self.wanted).all()):
+            return False
+        with np.errstate(over="ignore", invalid="ignore"):
+            return bool(np.isfinite(self.given).all())
+
 
 @dataclass(frozen=True)
 class Correction:

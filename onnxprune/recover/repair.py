@@ -25,6 +25,7 @@ from onnxprune.linear import by_depth
 from onnxprune.model import Model
 from onnxprune.recover.jobs import Job, find_jobs
 from onnxprune.recover.registry import Correction, Recovery, Rows
+from onnxprune.recover.systems import sum_of_squares
 from onnxprune.runtime import Feeds
 from onnxprune.tensors import to_tensor
 from onnxprune.tracing import Trace
@@ -164,7 +165,7 @@ class _Work:
         """Correct one layer, in the result and in the model that runs; return how it fared, or why it cannot be."""
         if not rows.held.size:
             return "nothing reaches it on the samples"
-        if not (np.isfinite(rows.inputs).all() and np.isfinite(rows.wanted).all()):
+        if not rows.are_finite:
             return "its values on the samples are not finite"
         found = self._recovery.method(rows)
         weight = job.pruned.weight[1]
@@ -205,7 +206,7 @@ def _held(lengths: Sequence[int]) -> NDArray[np.bool_]:
     if len(lengths) >= HELD_BACK:
         return np.repeat(np.arange(len(lengths)) % HELD_BACK == HELD_BACK // 2, lengths)
     total = sum(lengths)
-    return np.arange(total) * HELD_BACK // max(total, 1) == HELD_BACK // 2
+    return np.asarray(np.arange(total) * HELD_BACK // max(total, 1) == HELD_BACK // 2)
 
 
 def _missed(rows: Rows, correction: Correction | None) -> float:
@@ -213,6 +214,5 @@ def _missed(rows: Rows, correction: Correction | None) -> float:
     wanted, given = rows.wanted[:, rows.held], rows.given[:, rows.held]
     if correction is not None:
         given = given + rows.inputs[:, rows.held] @ correction.matrix + correction.bias[:, None]
-    variance = float(np.sum((wanted - rows.wanted.mean(axis=1, keepdims=True)) ** 2, dtype=np.float64))
-    missed = float(np.sum((wanted - given) ** 2, dtype=np.float64))
-    return missed / variance if variance > 0 else 0.0
+    variance = sum_of_squares(wanted - rows.wanted.mean(axis=1, keepdims=True))
+    return sum_of_squares(wanted - given) / variance if variance > 0 else 0.0

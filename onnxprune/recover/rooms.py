@@ -52,6 +52,8 @@ class _Rooms:
         self._outputs = {info.name for info in graph.output}
         self._taken = {name for node in graph.node for name in (*node.input, *node.output)}
         self._taken |= {tensor.name for tensor in graph.initializer}
+        self._tensors = {tensor.name for tensor in graph.initializer}
+        self._tensors |= {node.output[0] for node in graph.node if [held.name for held in node.attribute] == ["value"]}
         self.added: list[str] = []
 
     def of(self, layer: Layer) -> Room | None:
@@ -108,8 +110,9 @@ class _Rooms:
         return Room(name, 1, True)
 
     def _alone(self, node: onnx.NodeProto, slot: int, name: str) -> str:
-        """Make an input read the constant `name`, where it is read elsewhere too a copy of it; return which."""
-        if node.input[slot] == name and len(self._readers[name]) == 1 and name not in self._outputs:
+        """Make an input read the constant `name` or, where others read it or it is no tensor, a copy; return which."""
+        is_alone = node.input[slot] == name and len(self._readers[name]) == 1 and name not in self._outputs
+        if is_alone and name in self._tensors:
             return name
         copy = onnx.TensorProto()
         copy.CopyFrom(self._model.constants["", name])

@@ -149,12 +149,13 @@ def _recovery(facts: Facts) -> dict[str, Any] | None:
 
 
 def _drift(facts: Facts) -> dict[str, Any] | None:
-    """Return how far each output is from the dense model's, on samples that were not used to repair."""
+    """Return how far each output is from the dense model's; `held_back` unless a single batch had to do for all."""
     judgement, judged = facts.made.judgement, facts.judged
     if judgement is None or judged is None:
         return None
     scores = {name: {"metric": judgement.metrics[name], **asdict(score)} for name, score in judgement.scores.items()}
-    return {"samples": judged.samples, "real_data": judged.real, "outputs": scores}
+    held_back = judged is not facts.samples
+    return {"samples": judged.samples, "real_data": judged.real, "held_back": held_back, "outputs": scores}
 
 
 def _about_repair(facts: Facts) -> Iterator[str]:

@@ -40,7 +40,8 @@ def _show_repair(report: Report, console: Console) -> None:
 
 def _drift(drift: dict[str, Any]) -> RenderableType:
     kind = "samples" if drift["real_data"] else "made-up samples"
-    title = Text(f"compared with the dense model on {drift['samples']} {kind} kept back from the repair:")
+    which = "kept back from the repair" if drift["held_back"] else "that the repair has seen (there is just one batch)"
+    title = Text(f"compared with the dense model on {drift['samples']} {kind} {which}:")
     table = Table("output", "by", "value", "drop")
     for name, score in drift["outputs"].items():
         table.add_row(name, score["metric"], *_numbers(score["metric"], score["value"], score["drop"]))

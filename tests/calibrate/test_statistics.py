@@ -164,6 +164,26 @@ def test_a_layer_that_is_never_given_a_row_counts_nothing() -> None:
     assert found.rows == 0 and not found.mean.any() and not found.variance.any() and not found.zero_share.any()
 
 
+def test_rows_that_are_not_finite_are_left_out() -> None:
+    g = Graph()
+    x = g.add("Log", g.input(6, 5))
+    y = g.linear(x, 3)
+    g.output(y)
+    values = np.full((6, 5), 0.5, np.float32)
+    values[1, 2], values[4, 0] = -1, 0
+    found = collected(g.model(), {"input_1": values})[y]
+    assert found.rows == 4 and np.allclose(found.mean, np.log(0.5)) and np.isfinite(found.covariance()).all()
+
+
+def test_there_is_no_covariance_of_values_whose_products_overflow() -> None:
+    g = Graph()
+    y = g.linear(g.input(6, 5), 3)
+    g.output(y)
+    values = np.random.default_rng(0).normal(0, 1e20, (6, 5)).astype(np.float32)
+    found = collected(g.model(), {"input_1": values})[y]
+    assert found.covariance() is None and np.isfinite(found.variance).all()
+
+
 # Counting
 
 

@@ -87,7 +87,7 @@ def test_any_linear_combination_of_what_is_kept_can_be_removed(
     assert done.drift() < EXACT
 
 
-def still() -> onnx.ModelProto:
+def still(is_normalized: bool) -> onnx.ModelProto:
     """Channels 1 and 3 of the first layer are the same for every input; so is what they add to a pixel."""
     net = Net(batch=4)
     x = net.relu(net.conv("conv1", "x", 4))
@@ -97,12 +97,14 @@ def still() -> onnx.ModelProto:
     weight.CopyFrom(onnx.numpy_helper.from_array(still_, weight.name))
     bias = net.stored[1]
     bias.CopyFrom(onnx.numpy_helper.from_array(np.array([0.1, 2, -0.2, 1], np.float32), bias.name))
-    return net.model(net.head(net.relu(net.conv("conv2", x, 4))))
+    x = net.bn("bn2", net.conv("conv2", x, 4, bias=False)) if is_normalized else net.conv("conv2", x, 4)
+    return net.model(net.head(net.relu(x)))
 
 
 @pytest.mark.parametrize("method", [*RECOVERIES])
-def test_channels_that_never_change_go_into_the_bias(method: str) -> None:
-    done = repaired(still(), {"conv1.weight[0]": np.array([1, 0, 1, 0], bool)}, method)
+@pytest.mark.parametrize("is_normalized", [False, True])
+def test_channels_that_never_change_go_into_the_bias_or_the_running_mean(is_normalized: bool, method: str) -> None:
+    done = repaired(still(is_normalized), {"conv1.weight[0]": np.array([1, 0, 1, 0], bool)}, method)
     assert done.drift(done.sliced) > 0.05
     assert done.drift() < EXACT
 
@@ -180,8 +182,9 @@ def test_weights_in_constant_nodes_are_repaired_where_they_stand() -> None:
 
 
 def test_the_memory_limit_changes_the_way_and_not_the_result() -> None:
-    expected = repaired(deep(), memory_limit=MEMORY)
-    assert repaired(deep(), memory_limit=0).model.proto == expected.model.proto
+    expected, found = (values(repaired(deep(), memory_limit=limit).model.proto) for limit in (MEMORY, 0))
+    for name, value in expected.items():
+        np.testing.assert_allclose(found[name], value, atol=1e-4 * np.abs(value).max())
 
 
 @pytest.mark.parametrize("method", [*RECOVERIES])
@@ -240,13 +243,28 @@ def test_a_weight_that_serves_two_layers_is_left_with_the_reason() -> None:
     assert done.model.proto == done.sliced.proto
 
 
-def test_values_that_overflow_never_reach_a_weight() -> None:
+@pytest.mark.parametrize("method", [*RECOVERIES])
+@pytest.mark.parametrize("size", [1e19, 1e38])
+def test_values_that_overflow_never_reach_a_weight(size: float, method: str) -> None:
     g = Graph()
-    x = g.add("Relu", g.add("Gemm", g.input(20, 5), g.store(g.random(8, 5) * np.float32(1e19)), transB=1))
+    x = g.add("Relu", g.add("Gemm", g.input(20, 5), g.store(g.random(8, 5) * np.float32(size)), transB=1))
     g.output(g.gemm(x, 3))
-    for method in RECOVERIES:
-        done = repaired(g.model(), method=method)
-        assert all(np.isfinite(value).all() for value in values(done.model.proto).values()), method
+    done = repaired(g.model(), method=method)
+    assert all(np.isfinite(value).all() for value in values(done.model.proto).values())
+    if size == 1e38:
+        assert done.repair.layers == () and [*done.repair.left.values()] == ["its values on the samples are not finite"]
+
+
+def test_a_correction_too_large_for_half_precision_is_not_stored() -> None:
+    """What is left of the inputs is so small that the weights would have to be larger than half precision goes."""
+    g = Graph()
+    rows = np.concatenate([g.random(1, 5) * 1e-6, g.random(1, 5)])
+    rows[1] = rows[0] * 1e6
+    x = g.add("Gemm", g.input(20, 5), g.store(np.asarray(rows, np.float32)), transB=1)
+    g.output(g.add("Gemm", x, g.weight(3, 2), transB=1))
+    done = repaired(in_half(g.model()), {"stored_2[0]": np.array([True, False])})
+    assert all(np.isfinite(value).all() for value in values(done.model.proto).values())
+    assert ["too large" in reason for reason in done.repair.left.values()] == [True]
 
 
 def test_how_a_repair_gets_on_is_told() -> None:

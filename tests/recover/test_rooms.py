@@ -111,6 +111,15 @@ def in_a_constant_node() -> onnx.ModelProto:
     return proto
 
 
+def in_a_list_of_numbers() -> onnx.ModelProto:
+    """A Constant node that holds numbers and no tensor."""
+    proto = own_bias()
+    numbers = numpy_helper.to_array(proto.graph.initializer[1]).tolist()
+    del proto.graph.initializer[1]
+    proto.graph.node.insert(0, helper.make_node("Constant", [], ["layer.bias"], value_floats=numbers))
+    return proto
+
+
 def gemm_without() -> onnx.ModelProto:
     net = Net()
     x = net.node("Flatten", ["x"], "flat", 3 * SIDE * SIDE)
@@ -134,6 +143,7 @@ PLACES: dict[Make, tuple[Room, list[str]]] = {
     shared_mean: (Room("bn.mean_2", -1, False), ["bn.mean_2"]),
     behind_an_identity: (Room("real.bias_2", 1, True), ["real.bias_2"]),
     in_a_constant_node: (Room("layer.bias", 1, True), []),
+    in_a_list_of_numbers: (Room("layer.bias_2", 1, True), ["layer.bias_2"]),
     gemm_without: (Room("layer_bias", 1, True), ["layer_bias"]),
     taken_name: (Room("layer_bias_2", 1, True), ["layer_bias_2"]),
 }
@@ -200,6 +210,12 @@ def sum_of_rows() -> onnx.ModelProto:
     return finished(net, net.node("Add", [x, net.weight("shift", SIDE, 1)], "sum"))
 
 
+def sum_of_every_position() -> onnx.ModelProto:
+    net = Net()
+    x = net.node("MatMul", ["x", net.weight("layer.weight", SIDE, 4)], "layer")
+    return finished(net, net.node("Add", [x, net.weight("shift", SIDE, 4)], "sum"))
+
+
 def sum_of_one_number() -> onnx.ModelProto:
     net = Net()
     x = net.node("MatMul", ["x", net.weight("layer.weight", SIDE, 4)], "layer")
@@ -225,7 +241,16 @@ def sum_with_an_activation() -> onnx.ModelProto:
 
 
 @pytest.mark.parametrize(
-    "make", [product_alone, sum_of_rows, sum_of_one_number, read_twice, output_too, sum_with_an_activation]
+    "make",
+    [
+        product_alone,
+        sum_of_rows,
+        sum_of_every_position,
+        sum_of_one_number,
+        read_twice,
+        output_too,
+        sum_with_an_activation,
+    ],
 )
 def test_where_no_constant_goes_with_the_channels_of_this_layer_alone_there_is_no_room(make: Make) -> None:
     model = copied(make())
