@@ -47,6 +47,8 @@ class Options:
             raise UsageError("--round-to and --min-channels must be at least 1")
         if self.max_layer_amount is not None and not 0 < self.max_layer_amount <= 1:
             raise UsageError(f"--max-layer-amount {self.max_layer_amount}: it must be above 0 and at most 1")
+        if self.max_drop is not None and not 0 <= self.max_drop < math.inf:
+            raise UsageError(f"--max-drop {self.max_drop}: it must be a number from 0 up, such as 0.01 for one percent")
 
     @staticmethod
     def of(request: dict[str, Any]) -> Options:

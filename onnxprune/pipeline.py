@@ -90,6 +90,7 @@ def prune_model(
 
     `data` says on which samples activations are looked at, weights repaired and outputs compared; or it is them.
     """
+    _check_names(options)
     run = _Run(source, options, feeds, data, Phases(on_phase))
     saliency = run.saliency()
     if options.max_drop is None:
@@ -277,6 +278,14 @@ def read(source: ModelLike) -> Model:
 def cost_of(found: Trace) -> Cost:
     """Return the cost of a traced model, its open sizes at usual values."""
     return Cost(found, open_sizes(found))
+
+
+def _check_names(options: Options) -> None:
+    """Refuse names that nothing goes by before any work is done. Raises `UsageError`."""
+    if options.criterion != AUTO:
+        needs_of(options.criterion)
+    if options.recover not in (AUTO, NONE):
+        find(options.recover)
 
 
 def _removed(cost: Cost, masks: Mapping[Dim, Mask], budget: str) -> float:

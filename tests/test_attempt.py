@@ -211,6 +211,12 @@ def test_a_plan_that_was_made_on_samples_replays_without(options: dict[str, Any]
     assert apply_plan(result.plan, open_net()).plan.keep == result.plan.keep
 
 
+def test_a_plan_replays_where_the_criterion_that_made_it_is_unknown() -> None:
+    plan = pruned(DataOptions("none")).plan
+    foreign = replace(plan, request={**plan.request, "criterion": "from elsewhere"})
+    assert apply_plan(foreign, open_net(), data=FEW).plan.keep == plan.keep
+
+
 # The largest amount within a drop
 
 
@@ -269,6 +275,14 @@ def test_what_needs_samples_is_refused_without(options: dict[str, Any], message:
 def test_what_makes_no_sense_is_refused(options: dict[str, Any], message: str) -> None:
     with pytest.raises(UsageError, match=message):
         pruned(without_labels(given(2)), **options)
+
+
+@pytest.mark.parametrize("options", [{"criterion": "taste"}, {"recover": "prayer"}], ids=str)
+def test_an_unknown_name_is_refused_before_any_work(options: dict[str, str]) -> None:
+    phases: list[str] = []
+    with pytest.raises(UsageError):
+        prune_model(open_net(), Options(**options), data=FEW, on_phase=lambda name, share: phases.append(name))
+    assert phases == []
 
 
 @pytest.mark.parametrize("metric", [name for name, m in METRICS.items() if not m.labelled and m.classes <= CLASSES])

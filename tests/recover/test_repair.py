@@ -19,7 +19,6 @@ from repairs import (
     batches_for,
     by_name,
     convolutions,
-    copied,
     gemms,
     in_half,
     paired,
@@ -282,4 +281,3 @@ def test_a_pair_is_a_value_and_a_multiple_of_it() -> None:
     made = paired(np.arange(12.0).reshape(2, 6) + 1, axis=1)
     ratios = made[:, 1::2] / made[:, ::2]
     assert (ratios > 0).all() and np.allclose(ratios[0], ratios[1]) and len(set(ratios[0].round(3))) == 3
-    assert copied(onnx.ModelProto()) == onnx.ModelProto()
