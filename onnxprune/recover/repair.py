@@ -176,7 +176,8 @@ class _Work:
         if not all(self._fits(name, found) for name, found in values.items()):
             return "its corrected weights are too large for the type that they are stored in"
         for name, corrected in values.items():
-            self._overwrite(name, corrected)
+            if not np.array_equal(corrected, self._array(name)):
+                self._overwrite(name, corrected)
         return LayerRepair(job.pruned.name, _missed(rows, None), _missed(rows, found))
 
     def _matrix(self, job: Job) -> Array:
