@@ -48,7 +48,8 @@ def fit(inputs: Array, residual: Array, held: NDArray[np.bool_], has_bias: bool 
 
     The penalty is chosen on the rows where `held` is true, bool [rows]; then everything is fitted on all rows.
     """
-    system: System = (Dual if inputs.shape[2] > inputs.shape[1] else Primal)(Table(inputs, residual, has_bias))
+    table = Table(inputs, residual, ~held, has_bias)
+    system: System = (Dual if inputs.shape[2] > inputs.shape[1] else Primal)(table)
     judged = np.flatnonzero(held)
     with np.errstate(over="ignore", invalid="ignore"):
         system.take(np.flatnonzero(~held))

@@ -15,16 +15,21 @@ Places = NDArray[np.int64]
 CHUNK = 4096
 """Rows, or columns, that are added up in single precision before their sum goes on in double."""
 
+ROUNDING = float(np.finfo(np.float32).eps)
+"""How far inputs, which are at most 1 in a table, may be off."""
+
 
 class Table:
-    """Rows, with inputs moved by their mean and scaled to at most 1 or so: then single precision is enough to add up.
+    """Rows, with inputs moved by a mean and scaled to at most 1 or so: then single precision is enough to add up.
 
-    Nothing is moved where no bias can make up for it.
+    The mean is that of the rows in `middle`, bool [rows]: where these hold a constant, there are zeros from here on,
+    not what rounding leaves of it. Nothing is moved where no bias can make up for it.
     """
 
-    def __init__(self, inputs: Array, residual: Array, has_bias: bool) -> None:
+    def __init__(self, inputs: Array, residual: Array, middle: NDArray[np.bool_], has_bias: bool) -> None:
         self.inputs, self.residual, self.has_bias = inputs, residual, has_bias
-        self.origin = inputs.mean(axis=1, dtype=np.float64, keepdims=True).astype(inputs.dtype) * has_bias
+        mean = inputs.mean(axis=1, dtype=np.float64, keepdims=True, where=middle[:, None])
+        self.origin = mean.astype(inputs.dtype) * has_bias
         largest = np.maximum(inputs.max(axis=(1, 2)), -inputs.min(axis=(1, 2)))
         self.size = np.where(largest > 0, largest, 1)[:, None, None]
 
@@ -95,9 +100,8 @@ class Primal(System):
         x, r = (sums / self._count * self._table.has_bias for sums in (self._x, self._r))
         turned = np.swapaxes(x, 1, 2)
         squares = self._squares - self._count * (turned * x)
-        weight = np.linalg.solve(
-            _damped(squares, exponent, squares.shape[1]), self._products - self._count * turned * r
-        )
+        products = self._products - self._count * turned * r
+        weight = np.linalg.solve(_damped(squares, exponent, squares.shape[1], self._count), products)
         return weight, r - x @ weight
 
 
@@ -136,16 +140,21 @@ class Dual(System):
         bias = residual.mean(axis=1, keepdims=True) * self._table.has_bias
         means = squares.mean(axis=1, keepdims=True) * self._table.has_bias
         centred = squares - means - np.swapaxes(means, 1, 2) + means.mean(axis=2, keepdims=True)
-        found = np.linalg.solve(_damped(centred, exponent, self._table.inputs.shape[2]), residual - bias)
+        damped = _damped(centred, exponent, self._table.inputs.shape[2], len(self._taken))
+        found = np.linalg.solve(damped, residual - bias)
         return found, bias - means @ found
 
 
-def _damped(squares: Array, exponent: int, columns: int) -> Array:
-    """Return squares to which the penalty was added: a power of 10 times the mean sum of squares of so many columns."""
+def _damped(squares: Array, exponent: int, columns: int, rows: int) -> Array:
+    """Return squares, of so many rows and columns of a table, to which the penalty was added.
+
+    That is a power of 10 times the mean sum of squares of a column, and at least what may be rounding: there is nothing
+    else where inputs never change.
+    """
     size = np.trace(squares, axis1=1, axis2=2) / columns
     places = np.arange(squares.shape[1])
     damped: Array = squares.copy()
-    damped[:, places, places] += np.maximum(10.0**exponent * size, np.finfo(np.float32).tiny)[:, None]
+    damped[:, places, places] += np.maximum(10.0**exponent * size, rows * ROUNDING**2)[:, None]
     return damped
 
 

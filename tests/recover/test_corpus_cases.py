@@ -14,6 +14,7 @@ from repairs import Pairs, Repaired, repaired
 from onnxprune.calibrate.stages import Stages
 from onnxprune.errors import ModelError
 from onnxprune.recover import RECOVERIES, Correction, Recovery, Rows
+from onnxprune.recover.least_squares import fit
 from onnxprune.runtime import Feeds
 
 Make = Callable[[], onnx.ModelProto]
@@ -141,3 +142,13 @@ def test_of_few_batches_neighbours_are_held_back_together(batches: int, monkeypa
     repaired(g.model(), method="look", batches=batches)
     rows = 10 * batches
     assert np.flatnonzero(held[0]).tolist() == list(range(2 * rows // 5, 3 * rows // 5))
+
+
+def test_inputs_that_are_not_zero_in_the_rows_held_back_alone_can_be_fitted() -> None:
+    """Such as one bright pixel: centred, the other rows hold nothing but rounding, which no matrix can be made of."""
+    held = np.arange(980) % 5 == 2
+    inputs = np.zeros((1, 980, 9), np.float32)
+    inputs[0, np.flatnonzero(held)[:9]] = 13.655388 * np.eye(9)
+    residual = np.random.default_rng(0).normal(size=(1, 980, 1)).astype(np.float32)
+    found = fit(inputs, residual, held)
+    assert np.isfinite(found.weight).all() and found.after < 1.01 * found.before
