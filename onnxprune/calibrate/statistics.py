@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -107,40 +107,47 @@ def collect(
 ) -> dict[str, Statistics]:
     """Run the model once over the samples and return the statistics of every linear layer, by its `output`.
 
-    Activations are held for one batch, and on the cut between two stages as far as `memory_limit` allows. Layers of
-    more than `WIDEST` columns get no covariance. `types` holds the element types of tensors.
+    Layers that do the same with one weight, as the steps of an unrolled recurrence do, share theirs. Layers of more
+    than `WIDEST` columns get no covariance. Activations are held for one batch, and on the cut between two stages as
+    far as `memory_limit` allows. `types` holds the element types of tensors.
     """
     model, types, batches = in_single_precision(model, types, calibration.batches)
     stages = Stages(model, types, batches, memory_limit)
     choice = RowChoice(len(batches))
     found: dict[str, Statistics] = {}
+    counts: dict[Hashable, _Count] = {}
     groups = by_depth(model, layers(model))
     for place, group in enumerate(groups):
-        counts = [_Count(layer, choice, covariances) for layer in group]
+        ours = {layer: counts.setdefault(_use_of_weight(layer), _Count(choice, covariances)) for layer in group}
         names = list(dict.fromkeys(name for layer in group for name in (layer.x, layer.y)))
         for batch, values in enumerate(stages.advance(names)):
-            for count in counts:
-                count.add(batch, values)
+            for layer, count in ours.items():
+                count.add(layer, batch, values)
             on_progress((place + (batch + 1) / len(batches)) / len(groups))
-        found.update({count.layer.output: count.result() for count in counts})
+        found.update({layer.output: count.result() for layer, count in ours.items()})
     return found
 
 
-class _Count:
-    """The statistics of one layer in the making."""
+def _use_of_weight(layer: Layer) -> Hashable:
+    """Return what is the same for layers that multiply one weight in the same way."""
+    attributes = sorted(attribute.SerializeToString() for attribute in layer.node.attribute)
+    return layer.weight, layer.w_slot, layer.node.op_type, tuple(attributes)
 
-    def __init__(self, layer: Layer, choice: RowChoice, covariances: bool) -> None:
-        self.layer = layer
+
+class _Count:
+    """The statistics of one weight in the making."""
+
+    def __init__(self, choice: RowChoice, covariances: bool) -> None:
         self._choice = choice
         self._covariances = covariances
         self._waiting: list[Array] = []
         self._counted: Statistics | None = None
 
-    def add(self, batch: int, values: Mapping[str, Array]) -> None:
+    def add(self, layer: Layer, batch: int, values: Mapping[str, Array]) -> None:
         """Take the chosen rows of one batch, but for those that are not finite."""
-        groups, columns, _ = self.layer.matrix_shape
-        rows = self._choice.of(batch, self.layer.rows(values[self.layer.y]), columns, groups)
-        inputs = self.layer.inputs(values[self.layer.x], rows)
+        groups, columns, _ = layer.matrix_shape
+        rows = self._choice.of(batch, layer.rows(values[layer.y]), columns, groups)
+        inputs = layer.inputs(values[layer.x], rows)
         finite = np.isfinite(inputs).all(axis=(0, 2))
         self._waiting.append(inputs if finite.all() else inputs[:, finite])
         if sum(inputs.shape[1] for inputs in self._waiting) >= CHUNK:

@@ -14,7 +14,6 @@ layer: so a unit's saliency counts that its like may have gone before.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -24,12 +23,10 @@ from onnxprune.axes import Dim
 from onnxprune.calibrate.statistics import Statistics
 from onnxprune.criteria.magnitude import shares_of
 from onnxprune.criteria.registry import Evidence, Needs, Saliency, criterion
+from onnxprune.criteria.surgery import Layers, Patient
 from onnxprune.linear import Consumer, consumers
 
 Array = NDArray[Any]
-
-RIDGE = 1e-3
-"""Added to the covariance, relative to its mean diagonal: inputs may depend on each other."""
 
 PART = 24
 """At most one in so many of the units that are left goes between two looks at all of them."""
@@ -43,14 +40,23 @@ def obs(evidence: Evidence) -> Saliency:
     instead, which is the same where the units are uncorrelated and of equal size.
     """
     shares = shares_of(evidence.trace)
+    found = {dim: _alike(each, evidence.statistics) for dim, each in consumers(evidence.trace).items()}
+    layers = Layers(evidence.statistics, [same[0].layer for each in found.values() for same in each])
     return {
-        dim: _by_surgery(dim, found, evidence.statistics) if found else shares[dim]
-        for dim, found in consumers(evidence.trace).items()
+        dim: _by_surgery(dim, [layers.patient(dim, same[0], len(same)) for same in each]) if each else shares[dim]
+        for dim, each in found.items()
     }
 
 
-def _by_surgery(dim: Dim, found: list[Consumer], statistics: Mapping[str, Statistics]) -> Array:
-    patients = [_admit(dim, consumer, statistics[consumer.layer.output]) for consumer in found]
+def _alike(found: list[Consumer], statistics: Mapping[str, Statistics]) -> list[list[Consumer]]:
+    """Return consumers together that do the same with one weight: these share their statistics."""
+    alike: dict[tuple[int, bytes], list[Consumer]] = {}
+    for consumer in found:
+        alike.setdefault((id(statistics[consumer.layer.output]), consumer.units.tobytes()), []).append(consumer)
+    return [*alike.values()]
+
+
+def _by_surgery(dim: Dim, patients: list[Patient]) -> Array:
     left, saliency, worst = np.arange(dim.size), np.zeros(dim.size), 0.0
     while len(left):
         going, losses = _next_to_go(patients)
@@ -63,7 +69,7 @@ def _by_surgery(dim: Dim, found: list[Consumer], statistics: Mapping[str, Statis
     return saliency
 
 
-def _next_to_go(patients: list[_Patient]) -> tuple[Array, Array]:
+def _next_to_go(patients: list[Patient]) -> tuple[Array, Array]:
     """Return some units in the order in which they go, and what is lost with each.
 
     They go one at a time, but after each only those that cost little are looked at again, until none of them costs
@@ -89,83 +95,5 @@ def _next_to_go(patients: list[_Patient]) -> tuple[Array, Array]:
     return np.array(going), np.array(lost)
 
 
-def _losses(patients: list[_Patient]) -> Array:
+def _losses(patients: list[Patient]) -> Array:
     return np.asarray(np.sum([patient.losses() for patient in patients], axis=0))
-
-
-def _admit(dim: Dim, consumer: Consumer, statistics: Statistics) -> _Patient:
-    layer, labels = consumer.layer, consumer.units
-    order = np.argsort(np.where(labels < 0, dim.size, labels), kind="stable")
-    weights = layer.matrix(layer.model.array(layer.model.constants[layer.weight])).astype(np.float64)[:, order]
-    covariance = statistics.covariance()
-    if covariance is None:
-        covariance = _diagonal(statistics.variance)
-    covariance = _pairs(covariance, order, order)
-    energy = max(float(np.sum(weights * (covariance @ weights))), np.finfo(np.float64).tiny)
-    inverse = np.linalg.inv(covariance + _diagonal(_ridge(covariance)))
-    return _Patient(weights, inverse, dim.size, int((labels >= 0).sum()) // dim.size, energy)
-
-
-@dataclass
-class _Patient:
-    """One layer that loses units: the columns of each unit are together, those of no unit come last.
-
-    `weights` is [groups, columns, outs], `inverse` [groups, columns, columns]: of the inputs' covariance. `left` units
-    have `taps` columns each. `energy` is the variance of the whole layer's outputs.
-    """
-
-    weights: Array
-    inverse: Array
-    left: int
-    taps: int
-    energy: float
-
-    def losses(self) -> Array:
-        """Return what is lost for good with each unit that is left, as a share of the output's variance, [units]."""
-        blocks, weights = self._by_unit()
-        corrected = np.linalg.inv(blocks) @ weights
-        return np.asarray(np.einsum("guto,guto->u", weights, corrected) / self.energy)
-
-    def cutting(self, units: Array) -> _Patient:
-        """Return a copy of these units alone: what happens to them as some of them go depends on no others."""
-        columns = self._columns(units)
-        inverse = _pairs(self.inverse, columns, columns)
-        return _Patient(self.weights.take(columns, 1), inverse, len(units), self.taps, self.energy)
-
-    def remove(self, units: Array) -> None:
-        """Take units out and correct the rest for it."""
-        self.left -= len(units)
-        gone = self._columns(units)
-        rest = np.setdiff1d(np.arange(self.weights.shape[1]), gone)
-        across = _pairs(self.inverse, rest, gone)
-        moves = across @ np.linalg.inv(_pairs(self.inverse, gone, gone))
-        self.weights = self.weights.take(rest, 1) - moves @ self.weights.take(gone, 1)
-        self.inverse = _pairs(self.inverse, rest, rest)
-        self.inverse -= moves @ np.swapaxes(across, 1, 2)
-
-    def _columns(self, units: Array) -> Array:
-        return np.asarray((units[:, None] * self.taps + np.arange(self.taps)).ravel())
-
-    def _by_unit(self) -> tuple[Array, Array]:
-        """Return the blocks of inverse and weights: [groups, units, taps, taps] and [groups, units, taps, outs]."""
-        groups, _, outs = self.weights.shape
-        last, shape = self.left * self.taps, (groups, self.left, self.taps)
-        pairs = self.inverse[:, :last, :last].reshape(*shape, self.left, self.taps)
-        blocks = np.moveaxis(np.diagonal(pairs, axis1=1, axis2=3), -1, 1)
-        return blocks, self.weights[:, :last].reshape(*shape, outs)
-
-
-def _pairs(squares: Array, rows: Array, columns: Array) -> Array:
-    """Return some rows and columns of matrices [groups, n, n], in the usual order in memory: an index would turn it."""
-    return np.asarray(squares.take(rows, 1).take(columns, 2))
-
-
-def _diagonal(values: Array) -> Array:
-    """Return vectors [groups, columns] as diagonal matrices."""
-    return np.asarray(values[:, :, None] * np.eye(values.shape[1]))
-
-
-def _ridge(covariance: Array) -> Array:
-    """Return what is added to each diagonal, [groups, columns]; something also where every input is constant."""
-    mean = np.trace(covariance, axis1=1, axis2=2) / covariance.shape[1]
-    return np.repeat(np.maximum(RIDGE * mean, np.finfo(np.float32).tiny)[:, None], covariance.shape[1], 1)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from math import prod
 
 import onnx
+from onnx import helper
 
 from onnxprune.linear import Layer
 from onnxprune.model import Model, tensors_read
@@ -51,7 +52,7 @@ class _Rooms:
                 self._readers.setdefault(name, []).append((node, -1))
         self._outputs = {info.name for info in graph.output}
         self._taken = {name for node in graph.node for name in (*node.input, *node.output)}
-        self._taken |= {tensor.name for tensor in graph.initializer}
+        self._taken |= {tensor.name for tensor in graph.initializer} | {info.name for info in graph.input}
         self._tensors = {tensor.name for tensor in graph.initializer}
         self._tensors |= {node.output[0] for node in graph.node if [held.name for held in node.attribute] == ["value"]}
         self.added: list[str] = []
@@ -102,11 +103,10 @@ class _Rooms:
         node = layer.node
         name = self._new_name(f"{layer.output}_bias")
         kind = self._model.constants[layer.weight].data_type
-        self._model.proto.graph.initializer.append(to_tensor(layer.no_bias(), kind, name))
+        self._store(to_tensor(layer.no_bias(), kind, name))
         while len(node.input) <= layer.bias_slot:
             node.input.append("")
         node.input[layer.bias_slot] = name
-        self.added.append(name)
         return Room(name, 1, True)
 
     def _alone(self, node: onnx.NodeProto, slot: int, name: str) -> str:
@@ -117,10 +117,16 @@ class _Rooms:
         copy = onnx.TensorProto()
         copy.CopyFrom(self._model.constants["", name])
         copy.name = self._new_name(name)
-        self._model.proto.graph.initializer.append(copy)
+        self._store(copy)
         node.input[slot] = copy.name
-        self.added.append(copy.name)
         return copy.name
+
+    def _store(self, tensor: onnx.TensorProto) -> None:
+        proto = self._model.proto
+        proto.graph.initializer.append(tensor)
+        if proto.ir_version < 4:  # every initializer has to be an input, too
+            proto.graph.input.append(helper.make_tensor_value_info(tensor.name, tensor.data_type, tensor.dims))
+        self.added.append(tensor.name)
 
     def _new_name(self, wanted: str) -> str:
         name, n = wanted, 2

@@ -164,6 +164,20 @@ def test_a_layer_that_is_never_given_a_row_counts_nothing() -> None:
     assert found.rows == 0 and not found.mean.any() and not found.variance.any() and not found.zero_share.any()
 
 
+def test_layers_that_do_the_same_with_one_weight_share_their_statistics() -> None:
+    g = Graph()
+    x, w = g.input(6, 5), g.weight(5, 5)
+    first = g.add("MatMul", x, w)
+    second, turned = g.add("MatMul", g.add("Relu", first), w), g.add("MatMul", w, g.transpose(x, 1, 0))
+    g.output(second, turned)
+    model = Model(g.model())
+    feeds = feeds_of(model)
+    found = collected(model.proto, feeds)
+    assert found[first] is found[second] is not found[turned]
+    both = [inputs_of(layer, [feeds]) for layer in layers(model) if layer.output != turned]
+    check(found[first], np.concatenate(both, axis=1))
+
+
 def test_rows_that_are_not_finite_are_left_out() -> None:
     g = Graph()
     x = g.add("Log", g.input(6, 5))

@@ -9,7 +9,8 @@ from graphs import Graph
 from networks import Net, edit, traced, values
 from scored import column, scores, statistics
 
-from onnxprune.criteria import obs, score
+from onnxprune.calibrate import statistics as statistics_module
+from onnxprune.criteria import obs, score, surgery
 
 BATCHES = 12
 """Enough samples for a covariance of as many columns as there are here."""
@@ -52,9 +53,27 @@ def test_a_constant_unit_costs_almost_nothing_however_it_weighs() -> None:
     assert found.argmin() == 3 and found[3] < 0.1 * np.sort(found)[1]
 
 
+def test_layers_too_wide_for_a_covariance_are_scored_by_variances(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(statistics_module, "WIDEST", 0)
+    (wide,), (expected,) = (scores(small(), name, BATCHES) for name in ("obs", "variance"))
+    np.testing.assert_allclose(wide, expected)
+
+
+def test_each_use_of_a_weight_counts() -> None:
+    def model(uses: int) -> onnx.ModelProto:
+        net = Net(channels=8, side=6)
+        hidden = net.conv("conv1", "x", 8)
+        weight = net.weight("fc", 4, 8, 1, 1)
+        outs = [net.node("Conv", [hidden, weight], f"out{use}", 4) for use in range(uses)]
+        return net.model(net.node("Sum", outs, "sum"), [2, 4, 6, 6])
+
+    once, thrice = (scores(model(uses), "obs", BATCHES)[0] for uses in (1, 3))
+    np.testing.assert_allclose(thrice, 3 * once, rtol=1e-4)
+
+
 def test_the_first_loss_is_that_of_the_best_repair(monkeypatch: pytest.MonkeyPatch) -> None:
     """Against least squares on the very samples: what is left of the output when one column is taken away."""
-    monkeypatch.setattr(obs, "RIDGE", 1e-9)
+    monkeypatch.setattr(surgery, "RIDGE", 1e-9)
     proto = small()
     found = traced(proto)
     seen = statistics(found, BATCHES)
@@ -82,7 +101,7 @@ def test_units_of_unrelated_inputs_are_worth_their_share_of_the_output() -> None
 
 def test_what_is_lost_with_all_units_together_is_all_of_the_output(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each loss counts what went before, so that the losses add up."""
-    monkeypatch.setattr(obs, "RIDGE", 1e-9)
+    monkeypatch.setattr(surgery, "RIDGE", 1e-9)
     (found,) = scores(small(), "obs", BATCHES)
     assert found.sum() == pytest.approx(1)
 

@@ -8,7 +8,8 @@ import numpy as np
 import onnx
 import pytest
 from graphs import Graph
-from onnx import TensorProto
+from networks import Net
+from onnx import TensorProto, helper
 from repairs import Pairs, Repaired, repaired
 
 from onnxprune.calibrate.stages import Stages
@@ -33,6 +34,18 @@ def test_a_bias_in_a_list_of_floats_becomes_a_tensor() -> None:
     done = repaired(g.model(), method="bias")
     assert done.repair.added == (f"{bias}_2",) and done.drift() < done.drift(done.sliced)
     assert not np.array_equal(stored(done, f"{bias}_2"), [1, 2, 3])
+
+
+def test_before_ir_version_4_an_added_bias_is_an_input_too() -> None:
+    net = Net()
+    x = net.relu(net.conv("first", "x", 8))
+    proto = net.model(net.head(net.conv("second", x, 6, bias=False)))
+    proto.ir_version = 3
+    stored = [helper.make_tensor_value_info(t.name, t.data_type, t.dims) for t in proto.graph.initializer]
+    proto.graph.input.extend(stored)
+    done = repaired(proto)
+    assert done.repair.added == ("second_bias",)
+    assert "second_bias" in {info.name for info in done.model.proto.graph.input}
 
 
 # Values that cannot be fitted to
