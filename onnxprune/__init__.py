@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from onnxprune.pipeline import ModelLike, Result
+    from onnxprune.pipeline import ModelLike
     from onnxprune.plan import Plan
+    from onnxprune.result import Result
     from onnxprune.runtime import Feeds
     from onnxprune.tracing import Trace
 
@@ -26,21 +27,23 @@ __all__ = ["Plan", "Result", "__version__", "prune", "trace"]
 
 def prune(
     model: ModelLike,
-    amount: float = 0.5,
+    amount: float | None = None,
     *,
     check: bool = True,
-    calibration: str | Path | Iterable[Feeds] = "synthetic",
+    calibration: str | Path | Iterable[Feeds] = "auto",
     **options: Any,
 ) -> Result:
     """Prune a model by `amount` of its budget, repair what remains, and return the result.
 
     Args:
         model: A path, an `onnx.ModelProto` or an `onnx_graphsurgeon.Graph`; it is not changed.
-        amount: The fraction of the budget to remove, in [0, 1).
-        check: Whether to prove that the result equals the masked dense model (needs to run both).
+        amount: The fraction of the budget to remove, or of zeros, in [0, 1). Default: 0.5; N:M takes none.
+        check: Whether to prove that the result is right: for channels that it equals the masked dense model (needs to
+            run both), for zeros that nothing else has changed.
         calibration: Samples to repair the weights on: a file, a folder, `module:function`, feeds (each a batch as a
-            mapping from input names to arrays), `synthetic`, or `none` for pure removal.
-        **options: Any field of `onnxprune.options.Options` (budget, criterion, recover, scope, round_to, include, ...)
+            mapping from input names to arrays), `synthetic`, `none` for pure removal, or `auto`: synthetic for channels
+            and N:M, none for other zeros.
+        **options: Any field of `onnxprune.options.Options` (granularity, budget, criterion, recover, scope, round_to, include, ...)
             and of `onnxprune.options.DataOptions` (samples, batch_size, labels, mean, std, ...).
 
     Raises:
@@ -71,7 +74,7 @@ def __getattr__(name: str) -> Any:
 
         return Plan
     if name == "Result":
-        from onnxprune.pipeline import Result
+        from onnxprune.result import Result
 
         return Result
     raise AttributeError(f"module 'onnxprune' has no attribute '{name}'")

@@ -43,7 +43,6 @@ class Workshop:
     any were given.
     """
 
-    found: Trace
     phases: Phases
     recovery: Recovery | None
     samples: Calibration | None
@@ -53,36 +52,36 @@ class Workshop:
     feeds: Feeds | None
     seed: int
 
-    def attempt(self, masks: Mapping[Dim, Mask], check: bool) -> Attempt:
+    def attempt(self, found: Trace, masks: Mapping[Dim, Mask], check: bool) -> Attempt:
         """Make the pruned model of some masks; with `check`, prove it before it is repaired."""
         self.phases.enter("slicing")
-        pruned, changes = apply_masks(self.found, masks)
-        verification = self.verified(masks, pruned) if check else None
+        pruned, changes = apply_masks(found, masks)
+        verification = self.verified(found, masks, pruned) if check else None
         repaired = None
         if self.recovery is not None and self.samples is not None and not all(mask.all() for mask in masks.values()):
             self.phases.enter("repairing")
             pruned, repaired = repair(
-                self.found, masks, pruned, self.samples, self.recovery, self.memory_limit, self.phases.advance
+                found, masks, pruned, self.samples, self.recovery, self.memory_limit, self.phases.advance
             )
             changes.recovered += repaired.recovered
             changes.added += repaired.added
-        judgement, warnings = self._judged(pruned)
+        judgement, warnings = self.judged(pruned)
         return Attempt(pruned, changes, verification, repaired, judgement, warnings)
 
-    def verified(self, masks: Mapping[Dim, Mask], pruned: Model) -> Verification:
+    def verified(self, found: Trace, masks: Mapping[Dim, Mask], pruned: Model) -> Verification:
         """Verify on given inputs, or on random ones: on others where a choice in the model fell differently."""
         self.phases.enter("verifying")
         if self.feeds is not None:
-            return verify(self.found, masks, pruned, self.feeds)
+            return verify(found, masks, pruned, self.feeds)
         for attempt in range(MAX_TRIES - 1):
             try:
-                return verify(self.found, masks, pruned, usable_feeds(self.found, self.seed + attempt))
+                return verify(found, masks, pruned, usable_feeds(found, self.seed + attempt))
             except VerificationError as error:
                 if not error.after_a_choice:
                     raise
-        return verify(self.found, masks, pruned, usable_feeds(self.found, self.seed + MAX_TRIES - 1))
+        return verify(found, masks, pruned, usable_feeds(found, self.seed + MAX_TRIES - 1))
 
-    def _judged(self, pruned: Model) -> tuple[Judgement | None, tuple[str, ...]]:
+    def judged(self, pruned: Model) -> tuple[Judgement | None, tuple[str, ...]]:
         """Compare the outputs with the dense model's; running the model also shows that it loads after the repair."""
         if self.judge is None:
             return None, ()

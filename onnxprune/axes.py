@@ -8,8 +8,8 @@ Every axis of every tensor carries an expression:
           | Sum(e1, e2, ..)      laid end to end
 
 Operators relate axes by `Axes.unify`; what must not shrink is `Axes.freeze`-d. Whatever is still a `Dim`
-at the end may lose units, and `keep`, `count` and `spread` carry that loss (or a saliency) between a dim
-and every axis that it is part of.
+at the end may lose units or be reordered, and `keep`, `places`, `count` and `spread` carry that (or a saliency)
+between a dim and every axis that it is part of.
 
 This module knows numpy alone.
 """
@@ -133,6 +133,28 @@ def keep(expr: Expr, masks: Mapping[Dim, Mask]) -> Mask:
     grid = parts[0]
     for part in parts[1:]:
         grid = np.logical_and.outer(grid, part).ravel()
+    return grid
+
+
+def places(expr: Expr, orders: Mapping[Dim, NDArray[np.int64]]) -> NDArray[np.int64]:
+    """Return which positions along a resolved axis stay, in their new order: int64, shape [positions that stay].
+
+    `orders` holds, for each dim that changes, the units that stay in their new order; a dim that is not in it stays
+    as it is. With units in their old order these are the positions where `keep` is true.
+    """
+    if isinstance(expr, Dim):
+        return orders[expr] if expr in orders else np.arange(expr.size, dtype=np.int64)
+    if isinstance(expr, Fixed):
+        if expr.size is None:
+            raise ValueError("a symbolic axis has no places")
+        return np.arange(expr.size, dtype=np.int64)
+    parts = [(size(part) or 0, places(part, orders)) for part in _parts(expr)]
+    if isinstance(expr, Sum):
+        starts = itertools.accumulate((length for length, _ in parts), initial=0)
+        return np.concatenate([start + inner for start, (_, inner) in zip(starts, parts, strict=False)])
+    grid = np.zeros(1, np.int64)
+    for length, inner in parts:
+        grid = np.add.outer(grid * length, inner).ravel()
     return grid
 
 

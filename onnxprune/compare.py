@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from onnxprune.cost import cost_of
 from onnxprune.errors import ModelError
 from onnxprune.feeds import usable_feeds
 from onnxprune.model import Model
-from onnxprune.pipeline import cost_of
 from onnxprune.runtime import Feeds, run
 from onnxprune.tracing import trace
 from onnxprune.verify.compare import difference

@@ -54,6 +54,11 @@ class Cost:
         return sum(counts.get(dim, dim.size) for dim in self.dims)
 
 
+def cost_of(trace: Trace) -> Cost:
+    """Return the cost of a traced model, its open sizes at usual values."""
+    return Cost(trace, open_sizes(trace))
+
+
 def open_sizes(trace: Trace) -> dict[str, int]:
     """Return a usual value for every size that the MACs depend on and only the running model knows.
 

@@ -31,12 +31,18 @@ def fixed_mathematics(trace: Trace) -> dict[Dim, str]:
     found: dict[Dim, str] = {}
     for use in parameter_uses(trace):
         if use.constant not in verdicts:
-            verdicts[use.constant] = _recognised(trace, use)
+            verdicts[use.constant] = mathematics_in(trace, use)
         verdict = verdicts[use.constant]
         if verdict is not None:
             for dim in (dim for axis in use.axes for dim in free_dims(axis)):
-                found.setdefault(dim, f"'{use.constant[1]}' looks like {verdict}; name it with --include to prune it")
+                found.setdefault(dim, verdict)
     return found
+
+
+def mathematics_in(trace: Trace, use: Use) -> str | None:
+    """Return what a weight looks like, and what to do about it, or None for one that may well have been trained."""
+    found = _recognised(trace, use)
+    return None if found is None else f"'{use.constant[1]}' looks like {found}; name it with --include to prune it"
 
 
 def _recognised(trace: Trace, use: Use) -> str | None:

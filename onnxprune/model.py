@@ -7,7 +7,7 @@ structure and its nodes lose the place in the proto that an edit has to go back 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from onnx import inliner, numpy_helper
 
 from onnxprune.errors import ModelError
+from onnxprune.external import Edit, Extent, Place, extent_of, fits, place_of
 
 DEFAULT_DOMAIN = ("", "ai.onnx")
 MOVES = {
@@ -54,11 +55,14 @@ ConstantKey: TypeAlias = tuple[str, str]
 
 
 class Model:
-    """A ModelProto and where it came from."""
+    """A ModelProto and where it came from; `edits` change values in external data as they are read."""
 
-    def __init__(self, proto: onnx.ModelProto, path: Path | None = None) -> None:
+    def __init__(
+        self, proto: onnx.ModelProto, path: Path | None = None, edits: Mapping[Place, Edit] | None = None
+    ) -> None:
         self.proto = proto
         self.path = path
+        self.edits = dict(edits or {})
 
     @staticmethod
     def load(path: str | Path) -> Model:
@@ -85,7 +89,7 @@ class Model:
             raise ModelError(f"{where}: the graph has no outputs")
         for tensor in self.tensors():
             if tensor.data_location == onnx.TensorProto.EXTERNAL:
-                self._external_range(tensor)
+                self.extent(tensor)
 
     def inlined(self) -> Model:
         """Return the model with the calls of its own functions replaced by their bodies, or itself if it has none."""
@@ -95,7 +99,7 @@ class Model:
             proto = inliner.inline_local_functions(self.proto)
         except (RuntimeError, ValueError) as error:
             raise ModelError(f"{self.path or 'the model'}: its functions cannot be inlined ({error})") from error
-        return Model(proto, self.path)
+        return Model(proto, self.path, self.edits)
 
     def tensors(self) -> Iterator[onnx.TensorProto]:
         """Yield every stored tensor of every graph: initializers and Constant values."""
@@ -160,22 +164,42 @@ class Model:
         return False
 
     def array(self, tensor: onnx.TensorProto) -> NDArray[Any]:
-        """Return the values of a stored tensor; external data is memory-mapped."""
-        if tensor.data_location != onnx.TensorProto.EXTERNAL:
+        """Return the values of a stored tensor; external data is memory-mapped, or a copy where it is edited."""
+        place = place_of(tensor)
+        if place is None:
             return numpy_helper.to_array(tensor)
-        file, offset, length = self._external_range(tensor)
-        dtype = np.dtype(onnx.helper.tensor_dtype_to_np_dtype(tensor.data_type))
-        shape = tuple(tensor.dims)
-        if dtype.itemsize * int(np.prod(shape, dtype=np.int64)) != length:
-            return self._packed(tensor, file, offset, length)
-        return np.memmap(file, dtype, "r", offset, shape) if length else np.zeros(shape, dtype)
+        extent = self.extent(tensor)
+        dtype, shape = np.dtype(onnx.helper.tensor_dtype_to_np_dtype(tensor.data_type)), tuple(tensor.dims)
+        if not fits(tensor, extent.length):
+            return self._packed(tensor, extent)
+        if place not in self.edits:
+            return extent.mapped(dtype, shape)
+        values, done = np.empty(shape, dtype), 0
+        for part in self.parts(tensor):
+            values[done : done + len(part)] = part
+            done += len(part)
+        return values
 
-    def _packed(self, tensor: onnx.TensorProto, file: Path, offset: int, length: int) -> NDArray[Any]:
+    def parts(self, tensor: onnx.TensorProto, rows: int = 1) -> Iterator[NDArray[Any]]:
+        """Yield the values of a stored tensor, some rows of its first axis at a time: a multiple of `rows`.
+
+        What is yielded may be gone when the next is asked for.
+        """
+        place = place_of(tensor)
+        if place is None or not fits(tensor, self.extent(tensor).length):
+            yield self.array(tensor)
+            return
+        dtype, edit = np.dtype(onnx.helper.tensor_dtype_to_np_dtype(tensor.data_type)), self.edits.get(place)
+        parts = self.extent(tensor).parts(dtype, tuple(tensor.dims), rows if edit is None else edit.rows)
+        yield from parts if edit is None else edit.over(parts)
+
+    def extent(self, tensor: onnx.TensorProto) -> Extent:
+        """Return where the values of an external tensor lie. Raises `ModelError` where they cannot be read safely."""
+        return extent_of(tensor, (self.path.parent if self.path else Path()).resolve())
+
+    def _packed(self, tensor: onnx.TensorProto, extent: Extent) -> NDArray[Any]:
         """Return external values of a type that numpy does not hold as it is stored: two or more to a byte."""
-        inline = onnx.TensorProto(data_type=tensor.data_type, dims=tensor.dims)
-        with file.open("rb") as stream:
-            stream.seek(offset)
-            inline.raw_data = stream.read(length)
+        inline = onnx.TensorProto(data_type=tensor.data_type, dims=tensor.dims, raw_data=b"".join(extent.windows()))
         try:
             return numpy_helper.to_array(inline)
         except ValueError as error:
@@ -188,7 +212,7 @@ class Model:
     def data_files(self) -> set[Path]:
         """Return the files beside the model that hold its external data."""
         external = (tensor for tensor in self.tensors() if tensor.data_location == onnx.TensorProto.EXTERNAL)
-        return {self._external_range(tensor)[0] for tensor in external}
+        return {self.extent(tensor).file for tensor in external}
 
     @cached_property
     def sha256(self) -> str:
@@ -201,30 +225,6 @@ class Model:
             while block := stream.read(1 << 20):
                 digest.update(block)
         return digest.hexdigest()
-
-    def _external_range(self, tensor: onnx.TensorProto) -> tuple[Path, int, int]:
-        """Return file, offset and length of external data. Raises `ModelError` where it cannot be read safely."""
-        entry = {item.key: item.value for item in tensor.external_data}
-        folder = (self.path.parent if self.path else Path()).resolve()
-        file = (folder / entry.get("location", "")).resolve()
-        if folder not in file.parents:
-            raise ModelError(f"tensor '{tensor.name}': its external data lies outside the model's folder; refused")
-        if not file.is_file():
-            raise ModelError(
-                f"tensor '{tensor.name}': its external data file '{file.name}' is missing beside the model"
-            )
-        try:
-            offset = int(entry.get("offset", 0))
-            length = int(entry.get("length", file.stat().st_size - offset))
-        except ValueError:
-            raise ModelError(
-                f"tensor '{tensor.name}': offset and length of its external data must be numbers"
-            ) from None
-        if offset < 0 or length < 0:
-            raise ModelError(f"tensor '{tensor.name}': offset and length of its external data must not be negative")
-        if offset + length > file.stat().st_size:
-            raise ModelError(f"tensor '{tensor.name}': its external data file '{file.name}' is truncated")
-        return file, offset, length
 
 
 def enclosing_scopes(scope: str) -> Iterator[str]:

@@ -5,23 +5,28 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, TypeVar
 
 from onnxprune.errors import UsageError
+from onnxprune.granularity import CHANNEL, Blocks, Granularity, Pattern, granularity_of
 
 N = TypeVar("N", int, float)
 
 BUDGETS = ("params", "macs", "channels")
-SCOPES = ("global", "layer")
+SCOPES = ("global", "layer", "erk")
 SYNTHETIC, NONE, AUTO = "synthetic", "none", "auto"
+
+ONLY_FOR_CHANNELS = ("budget", "round_to", "min_channels", "allow_norm")
+ONLY_FOR_ZEROS = ("permute",)
+"""Options that mean nothing with another granularity."""
 
 
 @dataclass(frozen=True)
 class Options:
     """What to remove and how. Validated when made; raises `UsageError` for what can never be met."""
 
-    amount: float = 0.5
+    amount: float = None  # type: ignore[assignment]  # None becomes `default_amount`
     budget: str = "params"
     criterion: str = "auto"
     scope: str = "global"
@@ -37,8 +42,14 @@ class Options:
     max_drop: float | None = None
     metric: str = "auto"
     judged_output: str | None = None
+    granularity: str = CHANNEL
+    permute: bool = True
+    sparse_storage: bool = False
 
     def __post_init__(self) -> None:
+        granularity = granularity_of(self.granularity)
+        if self.amount is None:
+            object.__setattr__(self, "amount", default_amount(granularity))
         if math.isnan(self.amount) or not 0 <= self.amount < 1:
             raise UsageError(f"--amount {self.amount}: it must be at least 0 and below 1, such as 0.4 for 40%")
         _one_of("--budget", self.budget, BUDGETS)
@@ -49,6 +60,29 @@ class Options:
             raise UsageError(f"--max-layer-amount {self.max_layer_amount}: it must be above 0 and at most 1")
         if self.max_drop is not None and not 0 <= self.max_drop < math.inf:
             raise UsageError(f"--max-drop {self.max_drop}: it must be a number from 0 up, such as 0.01 for one percent")
+        self._check_granularity(granularity)
+
+    def _check_granularity(self, granularity: Granularity | None) -> None:
+        """Refuse what has no meaning for a granularity, rather than leave it out in silence."""
+        defaults = {field.name: field.default for field in fields(Options)}
+        meaningless: tuple[str, ...] = ONLY_FOR_CHANNELS
+        if granularity is None:
+            meaningless = ONLY_FOR_ZEROS
+        if isinstance(granularity, Pattern):
+            meaningless = (*ONLY_FOR_CHANNELS, "scope", "max_layer_amount", "max_drop")
+            if self.amount != granularity.share:
+                raise UsageError(f"--amount {self.amount}: {granularity} takes none, its share of zeros is fixed")
+        for name in meaningless:
+            if getattr(self, name) != defaults[name]:
+                option = f"--{'no-' * (name == 'permute')}{name.replace('_', '-')}"
+                raise UsageError(f"{option} means nothing with --granularity {self.granularity}")
+        if granularity is None and self.scope == "erk":
+            raise UsageError("--scope erk gives rates of zeros: it means nothing with --granularity channel")
+
+    @property
+    def zeros(self) -> Granularity | None:
+        """Which weights become zero together; None where whole channels go instead."""
+        return granularity_of(self.granularity)
 
     @staticmethod
     def of(request: dict[str, Any]) -> Options:
@@ -66,13 +100,14 @@ class Options:
 class DataOptions:
     """Which samples to look at the model on, and how they are read. Raises `UsageError` where it makes no sense.
 
-    `calibration` is a file, a folder, `module:function`, `synthetic` or `none`. `samples` is at most so many, and
+    `calibration` is a file, a folder, `module:function`, `synthetic`, `none`, or `auto`: made-up samples for channels
+    and N:M, none where single elements or blocks become zero. `samples` is at most so many, and
     `batch_size` how many go into one run where the model leaves that open. `labels` is a key of an .npz. `mean`, `std`,
     `peak`, `layout` and `resize` say how pixels become what the model takes; `input_range` what synthetic samples span.
     `memory_limit` is how many bytes of activations may be held between two layers.
     """
 
-    calibration: str = SYNTHETIC
+    calibration: str = AUTO
     samples: int | None = None
     batch_size: int | None = None
     labels: str | None = None
@@ -92,6 +127,17 @@ class DataOptions:
             raise UsageError("--memory-limit must not be negative")
         if self.input_range is not None and not self.input_range[0] < self.input_range[1]:
             raise UsageError("--input-range: the first number must be below the second, such as 0,255")
+
+    def resolved(self, granularity: Granularity | None) -> DataOptions:
+        """Return these options with `auto` put into words for a granularity."""
+        if self.calibration != AUTO:
+            return self
+        return replace(self, calibration=NONE if isinstance(granularity, Blocks) else SYNTHETIC)
+
+
+def default_amount(granularity: Granularity | None) -> float:
+    """Return what `--amount` is where nobody says it: one half, or what the pattern says for N:M."""
+    return granularity.share if isinstance(granularity, Pattern) else 0.5
 
 
 def split_options(given: dict[str, Any]) -> tuple[Options, DataOptions]:

@@ -9,7 +9,9 @@ from typing import TypeAlias
 OnPhase: TypeAlias = "Callable[[str, float], None]"
 """Called with the name of a phase and the share of it that is done, from 0 to 1."""
 
-PHASES = ("reading", "tracing", "calibrating", "scoring", "selecting", "slicing", "verifying", "repairing", "judging")
+PHASES = tuple(
+    "reading tracing calibrating scoring permuting selecting slicing zeroing verifying repairing judging".split()
+)
 
 
 def in_silence(name: str, share: float) -> None:

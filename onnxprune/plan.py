@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -15,8 +15,11 @@ from onnxprune.axes import Dim, Mask
 from onnxprune.errors import PlanError, UsageError
 from onnxprune.model import Model
 from onnxprune.options import Options
-from onnxprune.save import write_text
+from onnxprune.save import Fill, write_files
 from onnxprune.tracing import Trace, display_name, trace
+
+if TYPE_CHECKING:
+    from onnxprune.plan_of_zeros import ZerosPlan
 
 SCHEMA = "onnxprune-plan/1"
 
@@ -59,14 +62,19 @@ class Plan:
 
     def save(self, path: str | Path, overwrite: bool = False) -> None:
         """Write the plan as JSON. Raises `OutputError`."""
-        write_text(Path(path), self.as_text(), overwrite)
+        write_files(self.files(Path(path)), overwrite)
+
+    def files(self, path: Path) -> Mapping[Path, Fill]:
+        """Return what to write for it: one file."""
+        text = self.as_text().encode()
+        return {path: lambda stream: stream.write(text)}
 
     def as_text(self) -> str:
         """Return the plan as it is written to a file."""
         return json.dumps({"schema": SCHEMA, **asdict(self)}, indent=1) + "\n"
 
     @staticmethod
-    def load(path: str | Path) -> Plan:
+    def load(path: str | Path) -> Plan | ZerosPlan:
         """Read a plan. Raises `PlanError` where the file is not one."""
         try:
             data = json.loads(Path(path).read_text(encoding="utf-8"))
@@ -77,7 +85,7 @@ class Plan:
         if not isinstance(data, dict) or data.get("schema") != SCHEMA:
             raise PlanError(f"{path}: not a plan; its schema must be {SCHEMA}")
         try:
-            return _parsed({key: data[key] for key in data if key != "schema"})
+            return _parsed({key: data[key] for key in data if key != "schema"}, Path(path).parent)
         except (KeyError, TypeError, AttributeError) as error:
             raise PlanError(f"{path}: not a complete plan ({error})") from error
         except UsageError as error:
@@ -115,11 +123,15 @@ def member_names(found: Trace, dim: Dim) -> list[str]:
     return list(dict.fromkeys(f"{display_name(use.constant)}[{axis}]" for use, axis in found.members[dim]))
 
 
-def _parsed(data: dict[str, Any]) -> Plan:
+def _parsed(data: dict[str, Any], folder: Path) -> Plan | ZerosPlan:
     """Return the plan that the fields of a file make; raises whatever a field of the wrong kind leads to."""
+    data["model"].get("sha256")
+    if "masks" in data:
+        from onnxprune.plan_of_zeros import plan_of_zeros  # which builds on this module
+
+        return plan_of_zeros(data, folder)
     dims = [PlanDim(dim["name"], dim["size"], dim["keep"], dim.get("members", [])) for dim in data["dims"]]
     plan = Plan(**{**data, "dims": dims})
-    plan.model.get("sha256")
     Options.of(plan.request)
     return plan
 

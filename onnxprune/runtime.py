@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import onnx
 from numpy.typing import NDArray
-from onnx import TensorProto, numpy_helper
+from onnx import TensorProto, helper, numpy_helper
 
 from onnxprune.errors import ModelError
 from onnxprune.model import Model
@@ -59,20 +60,31 @@ def _cannot_run(error: Exception) -> ModelError:
 
 
 def _runnable(model: Model, outputs: Sequence[str] | None) -> onnx.ModelProto:
-    proto = onnx.ModelProto()
-    proto.CopyFrom(model.proto)
+    proto = in_one_piece(model)
     known = {info.name for info in proto.graph.output}
     proto.graph.output.extend(onnx.ValueInfoProto(name=name) for name in outputs or () if name not in known)
-    _inline(proto, model)
     return proto
 
 
-def _inline(proto: onnx.ModelProto, model: Model) -> None:
-    external = [t for t in Model(proto).tensors() if t.data_location == TensorProto.EXTERNAL]
-    total = proto.ByteSize() + sum(model.array(tensor).nbytes for tensor in external)
-    if total > INLINE_LIMIT:
+def in_one_piece(model: Model) -> onnx.ModelProto:
+    """Return a model with all its values in the message itself. Raises `ModelError` where it is too large for that."""
+    if is_large(model):
         raise ModelError("the model is too large to be run in one piece here; skip the check with --no-verify")
-    for tensor in external:
-        name, doc = tensor.name, tensor.doc_string
-        tensor.CopyFrom(numpy_helper.from_array(model.array(tensor), name))
-        tensor.doc_string = doc
+    proto = onnx.ModelProto()
+    proto.CopyFrom(model.proto)
+    for tensor in Model(proto).tensors():
+        if tensor.data_location == TensorProto.EXTERNAL:
+            name, doc = tensor.name, tensor.doc_string
+            tensor.CopyFrom(numpy_helper.from_array(model.array(tensor), name))
+            tensor.doc_string = doc
+    return proto
+
+
+def is_large(model: Model) -> bool:
+    """Whether a model with its external data is too large for one message."""
+    external = (tensor for tensor in model.tensors() if tensor.data_location == TensorProto.EXTERNAL)
+    return model.proto.ByteSize() + sum(_bytes(tensor) for tensor in external) > INLINE_LIMIT
+
+
+def _bytes(tensor: TensorProto) -> int:
+    return math.prod(tensor.dims) * helper.tensor_dtype_to_np_dtype(tensor.data_type).itemsize

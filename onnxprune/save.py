@@ -4,21 +4,29 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any, TypeAlias
 
+import numpy as np
 import onnx
 from google.protobuf.message import EncodeError
-from onnx import TensorProto, external_data_helper
+from onnx import TensorProto
 
 from onnxprune.errors import OutputError
+from onnxprune.external import place_of
 from onnxprune.model import Model
 
 Fill: TypeAlias = "Callable[[IO[bytes]], Any]"
+"""Writes the content of a file."""
+
+OnProgress: TypeAlias = "Callable[[float], None]"
 
 EXTERNAL_THRESHOLD = 1024
 """Tensors of at least this many bytes go beside the model once it has external data."""
+
+ALIGNMENT = 4096
+"""Bytes of a page."""
 
 
 def check_output(path: Path, source: Path | None, overwrite: bool) -> None:
@@ -38,10 +46,17 @@ def check_output(path: Path, source: Path | None, overwrite: bool) -> None:
         raise OutputError(f"{path}: cannot be written ({error.strerror})") from error
 
 
-def save_model(model: Model, path: Path, overwrite: bool = False, texts: Mapping[Path, str] | None = None) -> None:
-    """Write a model, and text files that belong to it, all of them or none.
+def save_model(
+    model: Model,
+    path: Path,
+    overwrite: bool = False,
+    others: Mapping[Path, Fill] | None = None,
+    on_progress: OnProgress = lambda share: None,
+) -> None:
+    """Write a model, and other files that belong to it, all of them or none.
 
-    A model that came with external data gets a `.data` file of its own beside it. Raises `OutputError`.
+    A model that came with external data gets a `.data` file of its own beside it, written tensor by tensor. Raises
+    `OutputError`.
     """
     check_output(path, model.path, overwrite)
     files: dict[Path, Fill] = {}
@@ -54,13 +69,25 @@ def save_model(model: Model, path: Path, overwrite: bool = False, texts: Mapping
             check_output(beside, source, overwrite)
         proto = onnx.ModelProto()
         proto.CopyFrom(model.proto)
-        files[beside] = lambda stream: _write_tensors(model, proto, beside.name, stream)
+        files[beside] = lambda stream: _write_tensors(model, proto, beside.name, stream, on_progress)
         files[path] = lambda stream: stream.write(proto.SerializeToString())
-    for place, text in (texts or {}).items():
-        if place.absolute() == path.absolute():
+    for place, fill in (others or {}).items():
+        if place.absolute() in {name.absolute() for name in files}:
             raise OutputError(f"{place}: named for two outputs at once; choose another name")
         check_output(place, model.path, overwrite)
-        files[place] = _writer(text)
+        files[place] = fill
+    _write(files)
+
+
+def files_of(path: Path) -> list[Path]:
+    """Return the files of a model on disk: its own, and those beside it that hold its external data."""
+    return [path, *sorted(Model(onnx.load(path, load_external_data=False), path).data_files())]
+
+
+def write_files(files: Mapping[Path, Fill], overwrite: bool = False) -> None:
+    """Write files, all of them or none. Raises `OutputError`."""
+    for path in files:
+        check_output(path, None, overwrite)
     _write(files)
 
 
@@ -72,28 +99,41 @@ def _serialized(proto: onnx.ModelProto) -> bytes | None:
         return None
 
 
-def write_text(path: Path, text: str, overwrite: bool = False) -> None:
-    """Write a text file whole or not at all. Raises `OutputError`."""
-    check_output(path, None, overwrite)
-    _write({path: _writer(text)})
+def _write_tensors(
+    model: Model, proto: onnx.ModelProto, location: str, stream: IO[bytes], on_progress: OnProgress
+) -> None:
+    """Write the values of all large tensors one after the other, and note in `proto` where they are.
 
-
-def _writer(text: str) -> Fill:
-    return lambda stream: stream.write(text.encode())
-
-
-def _write_tensors(model: Model, proto: onnx.ModelProto, location: str, stream: IO[bytes]) -> None:
-    for tensor in Model(proto).tensors():
-        external = tensor.data_location == TensorProto.EXTERNAL
-        if not external and len(tensor.raw_data) < EXTERNAL_THRESHOLD:
-            continue
-        values = model.array(tensor).tobytes() if external else tensor.raw_data
-        offset = stream.tell()
-        stream.write(values)
-        del tensor.external_data[:]
-        tensor.raw_data = values
-        external_data_helper.set_external_data(tensor, location, offset, len(values))
+    Each begins at a multiple of `ALIGNMENT`, so that a runtime can map it into memory.
+    """
+    tensors = [tensor for tensor in Model(proto).tensors() if _is_beside(tensor)]
+    for done, tensor in enumerate(tensors):
+        offset = -(-stream.tell() // ALIGNMENT) * ALIGNMENT
+        stream.write(bytes(offset - stream.tell()))
+        for window in _windows(model, tensor):
+            stream.write(window)
+        length = stream.tell() - offset
         tensor.ClearField("raw_data")
+        del tensor.external_data[:]
+        tensor.data_location = TensorProto.EXTERNAL
+        for key, value in (("location", location), ("offset", offset), ("length", length)):
+            tensor.external_data.add(key=key, value=str(value))
+        on_progress((done + 1) / len(tensors))
+
+
+def _is_beside(tensor: TensorProto) -> bool:
+    return place_of(tensor) is not None or len(tensor.raw_data) >= EXTERNAL_THRESHOLD
+
+
+def _windows(model: Model, tensor: TensorProto) -> Iterator[bytes | memoryview]:
+    """Yield the bytes of a tensor, some at a time; those of one that is edited with the edits in them."""
+    place = place_of(tensor)
+    if place is None:
+        yield tensor.raw_data
+    elif place in model.edits:
+        yield from (part.reshape(-1).view(np.uint8).data for part in model.parts(tensor))
+    else:
+        yield from model.extent(tensor).windows()
 
 
 def _write(files: Mapping[Path, Fill]) -> None:

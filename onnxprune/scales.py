@@ -67,12 +67,14 @@ class Scales:
         data_type = self._type(use)
         return data_type in NARROW or (data_type == TensorProto.INT32 and use.slot in self._noted)
 
-    def real_values(self, use: Use) -> NDArray[Any]:
+    def real_values(self, use: Use, values: NDArray[Any] | None = None) -> NDArray[Any]:
         """Return the weights of a use in real numbers, along its axes; as stored, where they are real already.
 
-        Where several numbers share a byte, the last axis is longer than that of the use.
+        Where several numbers share a byte, the last axis is longer than that of the use. `values` takes the place of
+        what is stored.
         """
-        values = self._model.array(self._model.constants[use.constant])
+        if values is None:
+            values = self._model.array(self._model.constants[use.constant])
         if not self.is_quantized(use):
             return values
         note = self._noted.get(use.slot)
@@ -84,6 +86,35 @@ class Scales:
         for later in self._later.get(use.slot, ()):
             real = self._scaled_later(later, real, None if note is None else note.axis)
         return real
+
+    def zero(self, use: Use) -> NDArray[Any] | None:
+        """Return the stored number that means zero, float32, in a shape that broadcasts to that of the weight.
+
+        None where it is not known: the zero point is computed, or several numbers share a byte.
+        """
+        zero: NDArray[Any] = np.zeros((), np.float32)
+        if not self.is_quantized(use):
+            return zero
+        note, shape = self._noted.get(use.slot), tuple(self._model.constants[use.constant].dims)
+        if note is not None and note.bits:
+            return None
+        noted = [] if note is None or note.zero is None else [_Later("Sub", (use.slot[0], note.zero), False)]
+        for found in (*noted, *self._later.get(use.slot, ())):
+            if found.op_type != "Sub" or not self._is_given(*found.slot):
+                continue
+            number, axis, block = self._stored(*found.slot), None if note is None else note.axis, 1
+            if found in noted and note is not None:
+                block = note.block
+            lost = number is None or (found.moved and number.size > 1)
+            laid = None if lost else _laid_out(number, shape, axis, block)
+            if laid is None:
+                return None
+            zero = zero + laid
+        return zero
+
+    def _is_given(self, key: NodeKey, place: int) -> bool:
+        inputs = self._model.node(key).input
+        return place < len(inputs) and bool(inputs[place])
 
     def _type(self, use: Use) -> int:
         return self._model.constants[use.constant].data_type

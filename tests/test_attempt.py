@@ -20,12 +20,15 @@ from onnxprune.metrics import METRICS
 from onnxprune.model import Model
 from onnxprune.options import DataOptions, Options
 from onnxprune.phases import PHASES
-from onnxprune.pipeline import Result, apply_plan, prune_model
+from onnxprune.pipeline import apply_plan, prune_model
+from onnxprune.result import Result
 from onnxprune.plan import Plan
 from onnxprune.recover import RECOVERIES
 from onnxprune.runtime import run
 
 FEW = DataOptions(samples=16)
+
+OF_CHANNELS = tuple(name for name in PHASES if name not in ("permuting", "zeroing"))
 
 
 def images(count: int, seed: int) -> Array:
@@ -116,8 +119,8 @@ def test_a_single_batch_is_repaired_and_compared_on_and_the_report_says_so() -> 
 
 
 def test_the_seconds_of_every_phase_are_told_in_order() -> None:
-    assert tuple(pruned(given()).report.seconds) == PHASES
-    assert set(pruned(DataOptions("none"), check=False).report.seconds) < set(PHASES)
+    assert tuple(pruned(given()).report.seconds) == OF_CHANNELS
+    assert set(pruned(DataOptions("none"), check=False).report.seconds) < set(OF_CHANNELS)
 
 
 def test_without_samples_there_is_nothing_about_repair() -> None:

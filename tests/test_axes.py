@@ -26,6 +26,7 @@ from onnxprune.axes import (
     count,
     free_dims,
     keep,
+    places,
     product,
     reasons,
     show,
@@ -734,9 +735,11 @@ def test_a_symbolic_axis_has_no_size_and_no_mask() -> None:
         keep(concat(Dim(1, 4), SYMBOLIC), {})
     with pytest.raises(ValueError, match="symbolic"):
         count(concat(Dim(1, 4), SYMBOLIC), {})
+    with pytest.raises(ValueError, match="symbolic"):
+        places(concat(Dim(1, 4), SYMBOLIC), {})
 
 
-# --- keep, count, spread ----------------------------------------------------------------------------------------------
+# --- keep, places, count, spread --------------------------------------------------------------------------------------
 
 
 def test_keep_is_row_major_and_laid_end_to_end() -> None:
@@ -745,6 +748,14 @@ def test_keep_is_row_major_and_laid_end_to_end() -> None:
     assert keep(product(d, e), masks).tolist() == [True, False, True, False, False, False]
     assert keep(concat(e, d), masks).tolist() == [True, False, True, True, False]
     assert keep(product(d, Fixed(2), e), masks).tolist() == [True, False, True] * 2 + [False] * 6
+
+
+def test_places_are_row_major_and_laid_end_to_end() -> None:
+    d, e = Dim(1, 2), Dim(2, 3)
+    orders = {d: np.array([1, 0]), e: np.array([2, 0])}
+    assert places(product(d, e), orders).tolist() == [5, 3, 2, 0]
+    assert places(concat(e, Fixed(2), d), orders).tolist() == [2, 0, 3, 4, 6, 5]
+    assert places(product(d, Fixed(2)), {}).tolist() == [0, 1, 2, 3]
 
 
 def test_a_dim_without_a_mask_stays_whole() -> None:
@@ -917,6 +928,29 @@ def test_count_is_the_number_of_positions_that_keep_keeps(
     expr = world.axes.resolve(world.build(recipe))
     masks = random_masks(free_dims(expr), seed)
     assert count(expr, {dim: int(mask.sum()) for dim, mask in masks.items()}) == keep(expr, masks).sum()
+
+
+@tried
+@given(histories(), recipes(24), seeds)
+def test_places_of_units_in_their_old_order_are_those_that_keep_keeps(
+    history: list[tuple[Recipe, Recipe]], recipe: Recipe, seed: int
+) -> None:
+    world = World()
+    world.unify_all(history)
+    expr = world.axes.resolve(world.build(recipe))
+    masks = random_masks(free_dims(expr), seed)
+    orders = {dim: np.flatnonzero(mask) for dim, mask in masks.items()}
+    assert places(expr, orders).tolist() == np.flatnonzero(keep(expr, masks)).tolist()
+
+
+@tried
+@given(recipes(24), seeds)
+def test_places_under_one_order_after_another_are_those_under_both(recipe: Recipe, seed: int) -> None:
+    world, rng = World(), np.random.default_rng(seed)
+    expr = world.axes.resolve(world.build(recipe))
+    first, second = ({dim: rng.permutation(dim.size) for dim in free_dims(expr)} for _ in range(2))
+    both = {dim: first[dim][second[dim]] for dim in first}
+    assert places(expr, first)[places(expr, second)].tolist() == places(expr, both).tolist()
 
 
 def occurrences(expr: Expr, dim: Dim) -> int:

@@ -287,7 +287,7 @@ def test_an_unforeseen_error_is_one_line_that_says_whose_it_is(model: Path, monk
     def broken(*_: object, **__: object) -> None:
         raise ZeroDivisionError("no such luck")
 
-    monkeypatch.setattr("onnxprune.pipeline.trace", broken)
+    monkeypatch.setattr("onnxprune.run.trace", broken)
     result = run(model)
     assert result.exit_code == 1
     assert "mistake of onnxprune's (ZeroDivisionError: no such luck)" in error_line(result)

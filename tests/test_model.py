@@ -2,17 +2,35 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import onnx
 import pytest
-from networks import Net, plain, values, write
+from networks import Array, Net, plain, values, write
 from onnx import TensorProto, external_data_helper, helper, numpy_helper
 
+from onnxprune import external as external_module
 from onnxprune.errors import ModelError
-from onnxprune.model import Model, NodeKey
+from onnxprune.external import Extent
+from onnxprune.model import Model, NodeKey, place_of
+
+
+@dataclass
+class Negated:
+    """An edit that turns the signs of all values, and remembers how many rows came at once."""
+
+    rows: int = 1
+    seen: list[int] = field(default_factory=list)
+
+    def over(self, parts: Iterator[Array]) -> Iterator[Array]:
+        for part in parts:
+            np.negative(part, out=part)
+            self.seen.append(len(part))
+            yield part
 
 
 def external(path: Path, **entries: Any) -> Path:
@@ -88,6 +106,48 @@ def test_external_data_of_another_length_than_the_shape_is_an_error(tmp_path: Pa
     model = Model.load(external(tmp_path / "net.onnx", length=100))
     with pytest.raises(ModelError, match=r"conv1\.weight"):
         model.array(model.proto.graph.initializer[0])
+
+
+def edited(path: Path, edit: Negated) -> tuple[Model, onnx.TensorProto]:
+    """A model whose first weight lies outside and is edited, and that weight, [8, 3, 3, 3]."""
+    model = Model.load(external(path))
+    tensor = model.proto.graph.initializer[0]
+    place = place_of(tensor)
+    assert place is not None
+    return Model(model.proto, path, {place: edit}), tensor
+
+
+def test_an_edit_changes_what_is_read_and_not_the_file(tmp_path: Path) -> None:
+    model, tensor = edited(tmp_path / "net.onnx", Negated())
+    before = (tmp_path / "weights.bin").read_bytes()
+    expected = -values(plain())["conv1.weight"]
+    for _ in range(2):
+        np.testing.assert_array_equal(model.array(tensor), expected)
+    np.testing.assert_array_equal(model.inlined().array(tensor), expected)
+    assert (tmp_path / "weights.bin").read_bytes() == before
+
+
+@pytest.mark.parametrize("window", [1, 4 * 27, 4 * 27 * 5, 1 << 20])
+@pytest.mark.parametrize("rows", [0, 1, 2, 3, 8])
+def test_an_edit_sees_as_many_rows_at_once_as_it_asks_for(
+    rows: int, window: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(external_module, "WINDOW", window)
+    edit = Negated(rows)
+    model, tensor = edited(tmp_path / "net.onnx", edit)
+    parts = np.concatenate([part.copy() for part in model.parts(tensor)])
+    np.testing.assert_array_equal(parts, -values(plain())["conv1.weight"])
+    *whole, last = edit.seen
+    assert sum(edit.seen) == 8 and (not whole if rows == 0 else all(seen % rows == 0 for seen in whole))
+    assert last <= 8 and (window > 4 * 27 or rows == 0 or max(edit.seen) <= rows)
+
+
+def test_data_that_is_cut_short_while_it_is_read_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "weights.bin").write_bytes(bytes(10))
+    extent = Extent(tmp_path / "weights.bin", 4, 16)
+    for read in (extent.windows(), extent.parts(np.dtype(np.float32), (4,), 1)):
+        with pytest.raises(ModelError, match="became shorter"):
+            list(read)
 
 
 def test_constants_are_initializers_and_constant_nodes_by_the_name_their_users_know() -> None:

@@ -10,13 +10,14 @@ import numpy as np
 import onnx
 import pytest
 from command import files
-from networks import branchy, plain, values, write
-from onnx import external_data_helper
+from networks import Net, branchy, plain, values, write
+from onnx import TensorProto, external_data_helper, helper
 
 import onnxprune
+from onnxprune import external, save
 from onnxprune.errors import OutputError
 from onnxprune.model import Model
-from onnxprune.save import check_output, save_model, write_text
+from onnxprune.save import check_output, save_model, write_files
 
 
 def write_external(proto: onnx.ModelProto, path: Path, data: str = "weights.bin") -> Path:
@@ -28,8 +29,6 @@ def write_external(proto: onnx.ModelProto, path: Path, data: str = "weights.bin"
 
 def big() -> onnx.ModelProto:
     """A model with a tensor above the size from which tensors go beside the model."""
-    from networks import Net
-
     net = Net()
     return net.model(net.head(net.relu(net.conv("conv2", net.relu(net.conv("conv1", "x", 24, 3)), 32))))
 
@@ -83,13 +82,14 @@ def test_the_file_gets_the_usual_permissions(tmp_path: Path) -> None:
     assert (tmp_path / "net.onnx").stat().st_mode == (tmp_path / "plain.txt").stat().st_mode
 
 
-def test_texts_are_written_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    write_text(tmp_path / "plan.json", "new")
+def test_files_are_written_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_files({tmp_path / "plan.json": lambda stream: stream.write(b"new")})
+    newer = {tmp_path / "plan.json": lambda stream: stream.write(b"newer")}
     with pytest.raises(OutputError, match="exists already"):
-        write_text(tmp_path / "plan.json", "newer")
+        write_files(newer)
     monkeypatch.setattr(os, "fsync", failing_on(1))
     with pytest.raises(OutputError):
-        write_text(tmp_path / "plan.json", "newer", overwrite=True)
+        write_files(newer, overwrite=True)
     assert (tmp_path / "plan.json").read_text() == "new" and files(tmp_path) == {"plan.json"}
 
 
@@ -178,3 +178,62 @@ def test_a_name_too_long_for_the_file_system_is_refused(tmp_path: Path) -> None:
     save_model(Model(plain()), tmp_path / ("x" * 250 + ".onnx"))
     with pytest.raises(OutputError):
         save_model(Model(plain()), tmp_path / ("x" * 300 + ".onnx"))
+
+
+def entries(path: Path) -> dict[str, dict[str, str]]:
+    """Where the external data of each tensor of a file lies."""
+    proto = onnx.load(path, load_external_data=False)
+    return {t.name: {e.key: e.value for e in t.external_data} for t in proto.graph.initializer if t.external_data}
+
+
+@pytest.mark.parametrize("read", [100, 8 << 20])
+def test_external_data_is_copied_as_it_is(read: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(external, "READ", read)
+    source = write_external(branchy(), tmp_path / "net.onnx")
+    save_model(Model.load(source), tmp_path / "out.onnx")
+    assert onnx.load(tmp_path / "out.onnx") == onnx.load(source)
+
+
+def test_numbers_that_share_bytes_are_copied_as_they_are(tmp_path: Path) -> None:
+    packed = helper.make_tensor("packed", TensorProto.INT4, [3, 5], b"\x21\x43\x65\x07\x21\x43\x65\x07", raw=True)
+    proto = plain()
+    proto.graph.initializer.append(packed)
+    source = write_external(proto, tmp_path / "net.onnx")
+    save_model(Model.load(source), tmp_path / "out.onnx")
+    assert onnx.load(tmp_path / "out.onnx").graph.initializer[-1].raw_data == packed.raw_data
+
+
+def test_each_tensor_begins_at_a_page_and_none_overlaps(tmp_path: Path) -> None:
+    save_model(Model.load(write_external(big(), tmp_path / "net.onnx")), tmp_path / "out.onnx")
+    places = [(int(entry["offset"]), int(entry["length"])) for entry in entries(tmp_path / "out.onnx").values()]
+    assert len(places) == len(values(big())) and all(offset % save.ALIGNMENT == 0 for offset, _ in places)
+    ends = [0, *(offset + length for offset, length in places)]
+    assert all(offset >= end for (offset, _), end in zip(places, ends, strict=False))
+    assert (tmp_path / "out.onnx.data").stat().st_size == ends[-1]
+
+
+def test_progress_goes_from_nothing_to_all(tmp_path: Path) -> None:
+    shares: list[float] = []
+    source = write_external(big(), tmp_path / "net.onnx")
+    save_model(Model.load(source), tmp_path / "out.onnx", on_progress=shares.append)
+    assert shares == sorted(shares) and len(shares) > 1 and shares[-1] == 1
+
+
+def test_one_name_for_two_outputs_is_refused(tmp_path: Path) -> None:
+    source = write_external(big(), tmp_path / "net.onnx")
+    for name in ("out.onnx", "out.onnx.data"):
+        with pytest.raises(OutputError, match="two outputs"):
+            save_model(Model.load(source), tmp_path / "out.onnx", others={tmp_path / name: lambda stream: None})
+    assert files(tmp_path) == {"net.onnx", "weights.bin"}
+
+
+def test_a_disk_that_is_full_at_the_last_file_leaves_none(tmp_path: Path) -> None:
+    """The weights and the model are written by then; they must not stay either."""
+
+    def full(stream: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    source = write_external(big(), tmp_path / "net.onnx")
+    with pytest.raises(OutputError, match=r"plan\.json: cannot be written \(No space left"):
+        save_model(Model.load(source), tmp_path / "out.onnx", others={tmp_path / "plan.json": full})
+    assert files(tmp_path) == {"net.onnx", "weights.bin"}

@@ -16,7 +16,7 @@ from onnxprune.cost import Cost
 from onnxprune.criteria import Saliency, score
 from onnxprune.errors import BudgetError
 from onnxprune.options import Options
-from onnxprune.pipeline import cost_of
+from onnxprune.cost import cost_of
 from onnxprune.select import Selection, select
 from onnxprune.tracing import Trace
 

@@ -11,7 +11,7 @@ from onnxprune.cost import Cost
 from onnxprune.criteria import CRITERIA, is_loss
 from onnxprune.model import Model
 from onnxprune.options import Options
-from onnxprune.pipeline import cost_of
+from onnxprune.cost import cost_of
 from onnxprune.select import select
 from onnxprune.tracing import Trace, trace
 

@@ -1,6 +1,6 @@
 """What pruning keeps of a model's accuracy: with every recovery method and criterion, with data and without.
 
-    python tools/bench_accuracy.py --cache FOLDER [--plan defaults,recovery,criteria,peers,real] [--only TASK ...]
+    python tools/bench_accuracy.py --cache FOLDER [--plan defaults,recovery,criteria,zeros,peers,real] [--only TASK ...]
 
 Writes docs/bench_accuracy.json after every row and skips the rows that are there already, so that it can be stopped
 and taken up again; --again forgets them. The tables of docs/benchmarks.md are made of that file by
@@ -15,6 +15,7 @@ import platform
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,7 @@ OUT = Path(__file__).parents[1] / "docs" / "bench_accuracy.json"
 SEEDS = (0, 1, 2)
 CNNS = ("residual_cnn", "mobile_net")
 CNN_AMOUNTS, OTHER_AMOUNTS = (0.5, 0.75, 0.9), (0.2, 0.3, 0.4)
+ZEROS = (0.5, 0.7, 0.9, 0.95)
 DATA = ("real", "synthetic", "none")
 BUDGETS = ("macs", "params")
 """Two thirds of MiniLM's parameters are its embeddings, which cannot go: of the MACs, everything can."""
@@ -51,11 +53,15 @@ class Case:
     criterion: str = "auto"
     seed: int = 0
     budget: str = "params"
+    granularity: str = "channel"
+    scope: str = "global"
+    permute: bool = True
 
     @property
     def key(self) -> str:
         """A name that no other case has."""
-        return " ".join(map(str, asdict(self).values()))
+        words = [*asdict(self).values()]
+        return " ".join(map(str, words[:7] if self.granularity == "channel" else words))
 
 
 def cases(plan: str) -> Iterator[Case]:
@@ -71,9 +77,34 @@ def cases(plan: str) -> Iterator[Case]:
         yield from (Case(t, a, "real", m, "obs") for t in CNNS for a in CNN_AMOUNTS for m in methods)
     elif plan == "criteria":
         yield from (Case(t, a, "real", "auto", c) for t in CNNS for a in CNN_AMOUNTS[1:] for c in sorted(CRITERIA))
+    elif plan == "zeros":
+        yield from _zeros()
     elif plan == "real":
         yield from (Case("sentences", a, d, budget=b) for b in BUDGETS for a in OTHER_AMOUNTS for d in DATA)
         yield from (Case("ocr", a, data) for a in OTHER_AMOUNTS for data in DATA)
+
+
+def _zeros() -> Iterator[Case]:
+    """Yield the cases of zeros in place: the defaults, criteria and schedules, N:M patterns, and blocks."""
+    element = partial(Case, granularity="element")
+    for task in (*CNNS, "vision_transformer"):
+        yield from (element(task, amount, "real", seed=seed) for amount in ZEROS for seed in SEEDS)
+        yield from (element(task, amount, "none") for amount in ZEROS)
+        yield from (element(task, amount, "real", "auto", "l1") for amount in ZEROS)
+        yield from (Case(task, 0.5, data, granularity="2:4", seed=s) for data in DATA[:2] for s in SEEDS)
+        yield Case(task, 0.5, "none", granularity="2:4")
+        yield from (Case(task, 0.5, data, granularity="2:4", permute=False) for data in DATA)
+        yield Case(task, 0.5, "real", "auto", "l1", granularity="2:4")
+        yield Case(task, 0.75, "real", granularity="1:4")
+    task = CNNS[0]
+    for criterion in ("l1", "lamp", "wanda", "obs"):
+        yield from (element(task, amount, "real", "none", criterion) for amount in ZEROS)
+        yield from (element(task, amount, "real", "auto", criterion) for amount in ZEROS)
+    for scope in ("layer", "erk"):
+        yield from (element(task, amount, "none", criterion="l1", scope=scope) for amount in ZEROS)
+        yield from (element(task, amount, "real", scope=scope) for amount in ZEROS)
+    yield from (Case(task, a, "real", granularity=g) for g in ("block:1x4", "block:4x1") for a in ZEROS[:3])
+    yield from (element(task, amount, "synthetic") for amount in ZEROS)
 
 
 def measure(task: Task, case: Case) -> dict[str, Any]:
@@ -84,6 +115,9 @@ def measure(task: Task, case: Case) -> dict[str, Any]:
         criterion=case.criterion,
         recover=case.recover,
         seed=case.seed,
+        granularity=case.granularity,
+        scope=case.scope,
+        permute=case.permute,
     )
     data: DataOptions | Calibration = WITHOUT_DATA
     if case.data == "real":
@@ -101,6 +135,7 @@ def measure(task: Task, case: Case) -> dict[str, Any]:
         "score": task.score(result.model),
         "params": report.params.after / report.params.before,
         "macs": report.macs.after / report.macs.before,
+        "zeros": report.amount["reached"] if case.granularity != "channel" else 0.0,
         "seconds": round(seconds, 1),
     }
 
@@ -109,7 +144,7 @@ def main() -> None:
     """Measure what is not in the file yet."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--cache", type=Path, required=True, help="where packages with real models are unpacked")
-    parser.add_argument("--plan", default="defaults,recovery,criteria,peers,real")
+    parser.add_argument("--plan", default="defaults,recovery,criteria,zeros,peers,real")
     parser.add_argument("--only", nargs="*", default=NAMES, help="tasks")
     parser.add_argument("--again", action="store_true", help="measure everything anew")
     arguments = parser.parse_args()
@@ -121,9 +156,11 @@ def main() -> None:
         **{name: version(name) for name in ("onnx", "onnxruntime", "numpy")},
     }
     console = Console(stderr=True)
-    wanted = [case for plan in plans for case in cases(plan) if case.task in arguments.only]
+    wanted = {case.key: case for plan in plans for case in cases(plan) if case.task in arguments.only}
     tasks: dict[str, Task] = {}
-    for case in track([case for case in wanted if case.key not in found["rows"]], "measuring", console=console):
+    for case in track(
+        [case for case in wanted.values() if case.key not in found["rows"]], "measuring", console=console
+    ):
         task = tasks.setdefault(case.task, load(case.task, arguments.cache))
         if case.task not in found["dense"]:
             found["dense"][case.task] = task.score(task.model)

@@ -17,11 +17,14 @@ import onnx
 import onnxruntime
 from dead_ends import dead_ends
 
+from onnxprune.cost import cost_of
 from onnxprune.errors import ModelError, OnnxPruneError, VerificationError
+from onnxprune.feeds import usable_feeds
 from onnxprune.model import Model
 from onnxprune.options import Options
-from onnxprune.pipeline import Result, cost_of, prune_model, read, usable_feeds
+from onnxprune.pipeline import prune_model, read
 from onnxprune.report import inspect_trace
+from onnxprune.result import Result
 from onnxprune.tracing import Trace, trace
 
 AMOUNT = 0.5

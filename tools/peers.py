@@ -30,8 +30,9 @@ from tasks import Task
 from tasks.images import task as image_task
 from tasks.task import AnyModel, outputs
 
+from onnxprune.cost import cost_of
 from onnxprune.errors import ModelError
-from onnxprune.pipeline import cost_of, read
+from onnxprune.pipeline import read
 from onnxprune.tracing import trace
 
 if TYPE_CHECKING:

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import numpy as np
+
 from onnxprune.apply import constants, declarations, norms, numbers, optional
 from onnxprune.apply.draft import Changes, Draft
 from onnxprune.axes import Dim, Mask
@@ -22,7 +24,7 @@ def apply_masks(trace: Trace, masks: Mapping[Dim, Mask]) -> tuple[Model, Changes
     The traced model is left as it is; what does not depend on a shrunk dim is copied unchanged.
     """
     draft = Draft(trace, masks)
-    constants.rewrite(draft)
+    constants.rewrite(draft, {dim: np.flatnonzero(mask) for dim, mask in draft.masks.items()})
     numbers.rewrite(draft)
     norms.correct(draft)
     declarations.rewrite(draft)

@@ -1,8 +1,8 @@
-"""Stored constants: sliced along every axis that shrank, in as many versions as they are needed in."""
+"""Stored constants: sliced or reordered along every axis that changes, in as many versions as they are needed in."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from onnxprune.apply.draft import Draft
 from onnxprune.apply.numbers import new_elements
-from onnxprune.axes import keep
+from onnxprune.axes import Dim, Expr, free_dims, places, size
 from onnxprune.model import ConstantKey
 from onnxprune.record import Use
 from onnxprune.tensors import to_tensor
@@ -23,23 +23,27 @@ from onnxprune.tracing import display_name
 class Variant:
     """One way in which a constant is needed.
 
-    `kept` holds the mask of each axis that shrinks, `elements` single numbers that change, `renumbered` the mask of
-    the axis that the constant's values are indices into.
+    `taken` holds, for each axis that changes, the positions that stay in their new order, `elements` single numbers
+    that change, `renumbered` the new number of each position of the axis that the constant's values are indices into.
+    Positions and numbers are the bytes of int64.
     """
 
-    kept: tuple[tuple[int, bytes], ...] = ()
+    taken: tuple[tuple[int, bytes], ...] = ()
     elements: tuple[tuple[int, int], ...] = ()
     renumbered: bytes = b""
 
+
+Orders: TypeAlias = Mapping[Dim, NDArray[np.int64]]
+"""For each dim that changes, the units that stay, in their new order."""
 
 Variants: TypeAlias = dict[ConstantKey, dict[Variant, list[Use]]]
 
 UNCHANGED = Variant()
 
 
-def rewrite(draft: Draft) -> None:
-    """Write every constant back; one whose uses shrink differently gets copies, which their nodes then read."""
-    variants = _variants(draft)
+def rewrite(draft: Draft, orders: Orders) -> None:
+    """Write every constant back; one whose uses change differently gets copies, which their nodes then read."""
+    variants = _variants(draft, orders)
     for scope, source in draft.trace.model.graphs.items():
         graph = draft.model.graphs[scope]
         del graph.initializer[:]
@@ -50,20 +54,32 @@ def rewrite(draft: Draft) -> None:
                 _rewrite_constant_node(draft, variants, graph, (scope, node.output[0]), node)
 
 
-def _variants(draft: Draft) -> Variants:
+def _variants(draft: Draft, orders: Orders) -> Variants:
     """Per constant, the different ways in which its uses need it."""
     elements = new_elements(draft)
-    renumbered = {index.slot: index.into for index in draft.trace.record.indices if draft.shrinks(index.into)}
+    indices = {index.slot: index.into for index in draft.trace.record.indices if _changes(index.into, orders)}
     variants: Variants = {}
     for use in draft.trace.uses:
-        into = renumbered.get(use.slot)
+        into = indices.get(use.slot)
         variant = Variant(
-            tuple((a, keep(expr, draft.masks).tobytes()) for a, expr in enumerate(use.axes) if draft.shrinks(expr)),
+            tuple((a, places(expr, orders).tobytes()) for a, expr in enumerate(use.axes) if _changes(expr, orders)),
             tuple(sorted(elements.get(use.slot, {}).items())),
-            b"" if into is None else keep(into, draft.masks).tobytes(),
+            b"" if into is None else _new_numbers(into, orders).tobytes(),
         )
         variants.setdefault(use.constant, {}).setdefault(variant, []).append(use)
     return variants
+
+
+def _changes(expr: Expr, orders: Orders) -> bool:
+    return any(dim in orders for dim in free_dims(expr))
+
+
+def _new_numbers(expr: Expr, orders: Orders) -> NDArray[np.int64]:
+    """Return where each position of an axis comes to stand; -1 where it goes."""
+    taken = places(expr, orders)
+    numbers = np.full(size(expr) or 0, -1, np.int64)
+    numbers[taken] = np.arange(taken.size)
+    return numbers
 
 
 def _rewrite_initializer(
@@ -115,12 +131,12 @@ def _made(draft: Draft, key: ConstantKey, variant: Variant, name: str) -> onnx.T
 
 def _changed(draft: Draft, key: ConstantKey, variant: Variant, label: str) -> NDArray[Any]:
     values = draft.trace.model.array(draft.trace.model.constants[key])
-    for axis, packed in variant.kept:
-        kept = np.flatnonzero(np.frombuffer(packed, bool))
-        values = values.take(kept, axis)
-        draft.changes.keep.setdefault(label, {})[str(axis)] = kept.tolist()
+    for axis, packed in variant.taken:
+        taken = np.frombuffer(packed, np.int64)
+        values = values.take(taken, axis)
+        draft.changes.keep.setdefault(label, {})[str(axis)] = taken.tolist()
     if variant.renumbered:
-        numbers = np.cumsum(np.frombuffer(variant.renumbered, bool)) - 1
+        numbers = np.frombuffer(variant.renumbered, np.int64)
         draft.changes.resize(label, values.tolist(), numbers[values].tolist())
         values = numbers[values].astype(values.dtype)
     if variant.elements:

@@ -40,7 +40,7 @@ class Draft:
         self.masks = {dim: mask for dim, mask in masks.items() if not mask.all()}
         self.counts: Counts = {dim: int(mask.sum()) for dim, mask in self.masks.items()}
         self.changes = Changes()
-        self.proto = _copy_without_weights(trace.model.proto)
+        self.proto = copy_without_weights(trace.model.proto)
         self.model = Model(self.proto, trace.model.path)
         self._taken = {name for graph in self.model.graphs.values() for name in _names(graph)}
         self._taken |= {tensor.name for tensor in trace.model.proto.graph.initializer}
@@ -100,7 +100,7 @@ def place_of(node: onnx.NodeProto, what: str) -> str:
     return f"{node.name or node.output[0]}.{what}"
 
 
-def _copy_without_weights(model: onnx.ModelProto) -> onnx.ModelProto:
+def copy_without_weights(model: onnx.ModelProto) -> onnx.ModelProto:
     """Copy a model but for the initializers of its main graph, which would double the memory."""
     copy = onnx.ModelProto()
     if len(UnknownFieldSet(model)) or len(UnknownFieldSet(model.graph)):

@@ -38,7 +38,7 @@ from onnxprune.cli.arguments import (
 from onnxprune.cli.border import console, failing_in_one_line, feeds_from, print_json, progress
 
 if TYPE_CHECKING:
-    from onnxprune.pipeline import Result
+    from onnxprune.result import Result
 
 
 class PruneByDefault(TyperGroup):
@@ -81,8 +81,24 @@ def onnxprune(
 def prune(
     model: ModelPath,
     amount: Annotated[
-        float, typer.Option("--amount", "-a", help="Fraction of the budget to remove.", rich_help_panel=WHAT)
-    ] = 0.5,
+        float | None,
+        typer.Option(
+            "--amount",
+            "-a",
+            help="Fraction of the budget to remove, or of zeros. Default: 0.5; N:M takes none.",
+            rich_help_panel=WHAT,
+            show_default=False,
+        ),
+    ] = None,
+    granularity: Annotated[
+        str,
+        typer.Option(
+            "--granularity",
+            "-g",
+            help="What goes: whole channels, or zeros as element, N:M (2:4) or block:RxC (block:1x4).",
+            rich_help_panel=WHAT,
+        ),
+    ] = "channel",
     budget: Annotated[
         str, typer.Option("--budget", help="What the amount counts: params, macs or channels.", rich_help_panel=WHAT)
     ] = "params",
@@ -120,13 +136,16 @@ def prune(
         str,
         typer.Option(
             "--criterion",
-            help="Importance: obs (auto, with samples), lamp (auto, without), l1, l2, wanda, variance, apoz, fpgm, "
-            "bn-scale or random.",
+            help="Importance: obs (auto, with samples), lamp (auto, without; l1 for zeros), l1, l2, wanda, random; for "
+            "channels also variance, apoz, fpgm, bn-scale.",
             rich_help_panel=HOW,
         ),
     ] = "auto",
     scope: Annotated[
-        str, typer.Option("--scope", help="Rank all units together (global) or evenly (layer).", rich_help_panel=HOW)
+        str,
+        typer.Option(
+            "--scope", help="Rank all together (global), evenly (layer), or zeros by ERK (erk).", rich_help_panel=HOW
+        ),
     ] = "global",
     round_to: Annotated[
         int, typer.Option("--round-to", help="Keep a multiple of this many units.", rich_help_panel=HOW)
@@ -138,12 +157,16 @@ def prune(
         float | None,
         typer.Option(
             "--max-layer-amount",
-            help="Most that one dim may lose. Default: 0.9, or all but one unit where the budget needs it.",
+            help="Most that one dim, or weight, may lose. Default: 0.9 of a dim, more where the budget needs it.",
             rich_help_panel=HOW,
             show_default=False,
         ),
     ] = None,
-    calibration: CalibrationOption = "synthetic",
+    permute: Annotated[
+        bool,
+        typer.Option("--permute/--no-permute", help="Reorder channels so that N:M costs less.", rich_help_panel=HOW),
+    ] = True,
+    calibration: CalibrationOption = "auto",
     recover: RecoverOption = "auto",
     samples: Samples = None,
     batch_size: BatchSize = None,
@@ -162,6 +185,10 @@ def prune(
     plan: Annotated[
         Path | None, typer.Option("--plan", help="Write what was removed as JSON.", rich_help_panel=OUT)
     ] = None,
+    sparse_storage: Annotated[
+        bool,
+        typer.Option("--sparse-storage", help="Store sparse weights as sparse tensors.", rich_help_panel=OUT),
+    ] = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Do everything but write the model.", rich_help_panel=OUT)
     ] = False,
@@ -172,15 +199,19 @@ def prune(
     seed: Seed = 0,
     verbose: Verbose = False,
 ) -> None:
-    """Remove channels, heads and hidden units, and fix every shape downstream."""
+    """Remove channels, heads and hidden units and fix every shape downstream, or put zeros into weights."""
     with failing_in_one_line(as_json, verbose):
-        from onnxprune.options import DataOptions, Options, numbers, pair, size
+        from onnxprune.granularity import granularity_of
+        from onnxprune.options import DataOptions, Options, default_amount, numbers, pair, size
         from onnxprune.pipeline import prune_model
         from onnxprune.save import check_output
 
+        if amount is None:
+            amount = default_amount(granularity_of(granularity))
         options = Options(
             amount, budget, criterion, scope, round_to, min_channels, max_layer_amount, tuple(include or ()),
-            tuple(exclude or ()), best_effort, allow_norm, seed, recover, max_drop, metric, judged_output,
+            tuple(exclude or ()), best_effort, allow_norm, seed, recover, max_drop, metric, judged_output, granularity,
+            permute, sparse_storage,
         )  # fmt: skip
         data = DataOptions(
             calibration, samples, batch_size, labels, numbers("--mean", mean), numbers("--std", std), peak, layout,

@@ -24,7 +24,8 @@ CalibrationOption = Annotated[
     typer.Option(
         "--calibration",
         "-c",
-        help="Samples: .npz, .npy, a folder of them or of images, module:function, synthetic, or none.",
+        help="Samples: .npz, .npy, a folder of them or of images, module:function, synthetic, or none. "
+        "auto: synthetic for channels and N:M, else none.",
         rich_help_panel=DATA,
     ),
 ]

@@ -8,19 +8,24 @@ import onnx
 
 from onnxprune.axes import Dim, free_dims
 from onnxprune.calibrate.parts import CHANCE, CHOOSING
-from onnxprune.model import Model, tensors_read
+from onnxprune.model import ConstantKey, Model, tensors_read
 from onnxprune.tracing import Trace
 
 BRANCHING = frozenset({"If", "Loop"})
 """Operators whose inputs, not those of their bodies alone, can decide what is computed and how often."""
 
 
-def changed_tensors(trace: Trace, shrinking: Collection[Dim]) -> set[str]:
-    """Return the tensors of the main graph that pruning changes in shape or in value."""
+def changed_tensors(trace: Trace, shrinking: Collection[Dim], touched: Collection[ConstantKey] = ()) -> set[str]:
+    """Return the tensors of the main graph that pruning changes in shape or in value.
+
+    That is what follows from dims that shrink and from constants that were `touched`, which are among them.
+    """
     dims = set(shrinking)
-    touched = {use.slot[0] for use in trace.uses if any(dims & set(free_dims(axis)) for axis in use.axes)}
-    places = {int(key.scope.split(".")[0]) if key.scope else key.index for key in touched}
-    changed: set[str] = set()
+    sliced = {use.slot[0] for use in trace.uses if any(dims & set(free_dims(axis)) for axis in use.axes)}
+    scopes = {key.scope for key in sliced} | {scope for scope, _ in touched}
+    places = {int(scope.split(".")[0]) for scope in scopes if scope}
+    places |= {key.index for key in sliced if not key.scope}
+    changed = {name for scope, name in touched if not scope}
     for place, node in enumerate(trace.model.proto.graph.node):
         if place in places or not changed.isdisjoint(tensors_read(node)):
             changed.update(node.output)

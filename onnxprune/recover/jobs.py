@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from onnxprune.axes import Dim, Mask, free_dims
 from onnxprune.linear import Layer, kept_outputs, layers
-from onnxprune.model import Model, tensors_read
+from onnxprune.model import ConstantKey, Model, tensors_read
 from onnxprune.record import Slot, Use
 from onnxprune.recover.changed import changed_tensors, chosen_anew
 from onnxprune.recover.obstacles import SHARED, obstacles
@@ -41,17 +41,26 @@ class Jobs:
     added: tuple[str, ...]
 
 
-def find_jobs(trace: Trace, masks: Mapping[Dim, Mask], pruned: Model) -> Jobs:
-    """Return what can be repaired in `pruned`, whose constants are edited in place to make room for biases."""
+def find_jobs(
+    trace: Trace,
+    masks: Mapping[Dim, Mask],
+    pruned: Model,
+    touched: Collection[ConstantKey] = (),
+    with_room: bool = True,
+) -> Jobs:
+    """Return what can be repaired in `pruned`: layers whose inputs changed, or whose weights are `touched`.
+
+    Unless `with_room` is false, constants of `pruned` are edited in place to make room for biases.
+    """
     shrinking = {dim for dim, mask in masks.items() if not mask.all()}
     uses = {use.slot: use for use in trace.uses}
-    changed = changed_tensors(trace, shrinking)
+    changed = changed_tensors(trace, shrinking, touched)
     readers = Counter(name for node in pruned.proto.graph.node for name in tensors_read(node))
     places = {name: node for node in pruned.proto.graph.node for name in node.output}
     left: dict[str, str] = {}
     wanted: list[Layer] = []
     for layer in layers(trace.model):
-        if layer.x not in changed:
+        if layer.x not in changed and layer.weight not in touched:
             continue
         weight = places[layer.output].input[layer.w_slot]
         if readers[weight] > 1:
@@ -60,9 +69,10 @@ def find_jobs(trace: Trace, masks: Mapping[Dim, Mask], pruned: Model) -> Jobs:
             left[layer.name] = "the rows that it works on were pruned"
         else:
             wanted.append(layer)
-    left.update(obstacles(trace, shrinking))
+    left.update(obstacles(trace, shrinking, touched))
     names = {layer.output for layer in wanted}
-    rooms, added = make_room(pruned, [layer for layer in layers(pruned) if layer.output in names])
+    roomy = [layer for layer in layers(pruned) if layer.output in names] if with_room else []
+    rooms, added = make_room(pruned, roomy)
     edited = {layer.output: layer for layer in layers(Model(pruned.proto, pruned.path))}
     anew = chosen_anew(trace.model, changed)
     jobs = [_job(layer, edited[layer.output], uses, masks, rooms, layer.x not in anew) for layer in wanted]
@@ -83,6 +93,8 @@ def _job(
 
 def _rows_shrink(trace: Trace, layer: Layer, shrinking: set[Dim]) -> bool:
     """Whether an axis of the layer's output that numbers rows loses positions."""
+    if not shrinking:
+        return False
     tensor = trace.tensors.get(layer.y)
     if tensor is None or tensor.axes is None:
         return True

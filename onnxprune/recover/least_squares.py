@@ -19,9 +19,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from onnxprune.recover.masked import Masked, Rowwise
 from onnxprune.recover.systems import Dual, Primal, System, Table, sum_of_squares
 
 Array = NDArray[Any]
+Mask = NDArray[np.bool_]
 
 EXPONENTS = range(-5, 3)
 """Penalties are these powers of 10, relative to the mean variance of a column."""
@@ -43,13 +45,13 @@ class Fit:
     after: float
 
 
-def fit(inputs: Array, residual: Array, held: NDArray[np.bool_], has_bias: bool = True) -> Fit:
+def fit(inputs: Array, residual: Array, held: Mask, has_bias: bool = True, frozen: Mask | None = None) -> Fit:
     """Fit corrections to inputs, [groups, rows, columns], and a residual, [groups, rows, outs], in float32.
 
-    The penalty is chosen on the rows where `held` is true, bool [rows]; then everything is fitted on all rows.
+    The penalty is chosen on the rows where `held` is true, bool [rows]; then everything is fitted on all rows. The
+    correction is zero where `frozen` is true, bool [groups, columns, outs].
     """
-    table = Table(inputs, residual, ~held, has_bias)
-    system: System = (Dual if inputs.shape[2] > inputs.shape[1] else Primal)(table)
+    system = _system(Table(inputs, residual, ~held, has_bias), frozen)
     judged = np.flatnonzero(held)
     with np.errstate(over="ignore", invalid="ignore"):
         system.take(np.flatnonzero(~held))
@@ -57,6 +59,14 @@ def fit(inputs: Array, residual: Array, held: NDArray[np.bool_], has_bias: bool 
         system.take(judged)
         weight, bias = system.solve(exponent)
     return Fit(weight, bias, sum_of_squares(residual[:, held]), after)
+
+
+def _system(table: Table, frozen: Mask | None) -> System:
+    """Return the normal equations in the form that is solved fastest."""
+    is_wide = table.inputs.shape[2] > table.inputs.shape[1]
+    if frozen is None or not frozen.any():
+        return Dual(table) if is_wide else Primal(table)
+    return Rowwise(table, ~frozen) if is_wide else Masked(table, ~frozen)
 
 
 def _least(error: Callable[[int], float]) -> tuple[int, float]:

@@ -44,7 +44,7 @@ def sequential(rows: Rows) -> Correction:
 
 def _fitted(rows: Rows) -> Correction:
     """Fit, and change nothing where that does not help on the rows held back."""
-    found = fit(rows.inputs, rows.wanted - rows.given, rows.held, rows.has_room)
+    found = fit(rows.inputs, rows.wanted - rows.given, rows.held, rows.has_room, rows.frozen)
     if not found.after < found.before:
         return Correction(np.zeros_like(found.weight), np.zeros_like(found.bias))
     return Correction(found.weight, found.bias)

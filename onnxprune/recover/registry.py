@@ -35,6 +35,11 @@ class Rows:
         """What the layer makes of its inputs as it stands, [groups, rows, outs]."""
         return np.asarray(self.inputs @ self.matrix + self.bias[:, None])
 
+    @cached_property
+    def frozen(self) -> NDArray[np.bool_]:
+        """Which weights are zero, and stay so: bool in the shape of `matrix`."""
+        return np.asarray(self.matrix == 0)
+
     @property
     def are_finite(self) -> bool:
         """Whether there is neither NaN nor infinity in what the layer is given, gives, and should give."""
@@ -57,11 +62,15 @@ Method: TypeAlias = "Callable[[Rows], Correction]"
 
 @dataclass(frozen=True)
 class Recovery:
-    """A recovery method. Where `sequential`, inputs come from the model as it was pruned and repaired so far."""
+    """A recovery method. Where `sequential`, inputs come from the model as it was pruned and repaired so far.
+
+    With `moves_biases`, layers are given room for a bias where there is none.
+    """
 
     name: str
     sequential: bool
     method: Method
+    moves_biases: bool = True
 
 
 RECOVERIES: dict[str, Recovery] = {}

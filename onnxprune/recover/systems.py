@@ -67,42 +67,69 @@ class System(ABC):
         """Return what to add to weight and bias."""
 
 
-class Primal(System):
-    """(X^T X + penalty I) D = X^T R."""
+class Normal(System):
+    """Sums over the rows taken: all that the normal equations need but for X^T X."""
 
     def __init__(self, table: Table) -> None:
         groups, _, columns = table.inputs.shape
         outs = table.residual.shape[2]
-        self._table, self._count = table, 0
+        self.table, self.count = table, 0
         self._x, self._r = np.zeros((groups, 1, columns)), np.zeros((groups, 1, outs))
-        self._squares, self._products = np.zeros((groups, columns, columns)), np.zeros((groups, columns, outs))
+        self._products = np.zeros((groups, columns, outs))
+
+    @abstractmethod
+    def add_squares(self, x: Array) -> None:
+        """Take note of X^T X of more rows."""
+
+    @abstractmethod
+    def weight(self, mean: Array, products: Array, exponent: int) -> Array:
+        """Return D, with which (X^T X + penalty I) D = `products`, for rows less their `mean`, [groups, 1, columns]."""
 
     def take(self, places: Places) -> None:
         """Add these rows to the sums."""
-        self._count += len(places)
-        for x, r in self._table.rows(places):
-            turned = np.swapaxes(x, 1, 2)
+        self.count += len(places)
+        for x, r in self.table.rows(places):
             self._x += x.sum(axis=1, dtype=np.float64, keepdims=True)
             self._r += r.sum(axis=1, dtype=np.float64, keepdims=True)
-            self._squares += turned @ x
-            self._products += turned @ r
+            self.add_squares(x)
+            self._products += np.swapaxes(x, 1, 2) @ r
 
     def error(self, judged: Places, exponent: int) -> float:
         """Apply the solution to the judged rows."""
-        weight, bias = (part.astype(self._table.inputs.dtype) for part in self._solved(exponent))
-        return sum(sum_of_squares(r - x @ weight - bias) for x, r in self._table.rows(judged))
+        weight, bias = (part.astype(self.table.inputs.dtype) for part in self._solved(exponent))
+        return sum(sum_of_squares(r - x @ weight - bias) for x, r in self.table.rows(judged))
 
     def solve(self, exponent: int) -> tuple[Array, Array]:
         """Solve for D."""
-        return self._table.restored(*self._solved(exponent))
+        return self.table.restored(*self._solved(exponent))
 
     def _solved(self, exponent: int) -> tuple[Array, Array]:
-        x, r = (sums / self._count * self._table.has_bias for sums in (self._x, self._r))
-        turned = np.swapaxes(x, 1, 2)
-        squares = self._squares - self._count * (turned * x)
-        products = self._products - self._count * turned * r
-        weight = np.linalg.solve(_damped(squares, exponent, squares.shape[1], self._count), products)
+        x, r = (sums / self.count * self.table.has_bias for sums in (self._x, self._r))
+        products = self._products - self.count * np.swapaxes(x, 1, 2) * r
+        weight = self.weight(x, products, exponent)
         return weight, r - x @ weight
+
+
+class Primal(Normal):
+    """(X^T X + penalty I) D = X^T R."""
+
+    def __init__(self, table: Table) -> None:
+        super().__init__(table)
+        groups, _, columns = table.inputs.shape
+        self._squares = np.zeros((groups, columns, columns))
+
+    def add_squares(self, x: Array) -> None:
+        """Add up X^T X."""
+        self._squares += np.swapaxes(x, 1, 2) @ x
+
+    def damped(self, mean: Array, exponent: int) -> Array:
+        """Return X^T X + penalty I."""
+        squares = self._squares - self.count * (np.swapaxes(mean, 1, 2) * mean)
+        return _damped(squares, exponent, squares.shape[1], self.count)
+
+    def weight(self, mean: Array, products: Array, exponent: int) -> Array:
+        """Solve for D at once."""
+        return np.linalg.solve(self.damped(mean, exponent), products)
 
 
 class Dual(System):
@@ -145,16 +172,21 @@ class Dual(System):
         return found, bias - means @ found
 
 
-def _damped(squares: Array, exponent: int, columns: int, rows: int) -> Array:
-    """Return squares, of so many rows and columns of a table, to which the penalty was added.
+def penalties(sizes: Array, exponent: int, rows: int) -> Array:
+    """Return the penalty of each group, where a column of so many rows of a table has this sum of squares on average.
 
-    That is a power of 10 times the mean sum of squares of a column, and at least what may be rounding: there is nothing
-    else where inputs never change.
+    That is a power of 10 times the sum, and at least what may be rounding: there is nothing else where inputs never
+    change.
     """
+    return np.asarray(np.maximum(10.0**exponent * sizes, rows * ROUNDING**2))
+
+
+def _damped(squares: Array, exponent: int, columns: int, rows: int) -> Array:
+    """Return squares, of so many rows and columns of a table, to which the penalty was added."""
     size = np.trace(squares, axis1=1, axis2=2) / columns
     places = np.arange(squares.shape[1])
     damped: Array = squares.copy()
-    damped[:, places, places] += np.maximum(10.0**exponent * size, rows * ROUNDING**2)[:, None]
+    damped[:, places, places] += penalties(size, exponent, rows)[:, None]
     return damped
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import prod
 from typing import Any
 
 from rich.console import Console, Group, RenderableType
@@ -10,7 +11,8 @@ from rich.text import Text
 
 from onnxprune.evaluate import Evaluation
 from onnxprune.metrics import find
-from onnxprune.report.data import Before, DimReport, Inspection, Report
+from onnxprune.report.data import Before, Report
+from onnxprune.report.inspection import Inspection
 
 MOST_PRUNED = 5
 UNITS = (("G", 1e9), ("M", 1e6), ("k", 1e3))
@@ -19,7 +21,7 @@ UNITS = (("G", 1e9), ("M", 1e6), ("k", 1e3))
 def show_report(report: Report, console: Console) -> None:
     """Print one screen about a finished run."""
     console.print(_summary(report))
-    console.print(_dims(report))
+    console.print(_dims(report) if report.sparsity is None else _layers(report, report.sparsity))
     console.print(_verification(report))
     _show_repair(report, console)
     for warning in report.warnings:
@@ -147,7 +149,9 @@ def _summary(report: Report) -> Table:
     rows: list[tuple[str, Before | None]] = [
         ("parameters", report.params),
         ("MACs", report.macs),
+        ("weights not zero", _not_zero(report.sparsity)),
         ("file, bytes", report.bytes),
+        ("compressed, bytes", report.compressed),
     ]
     for name, change in rows:
         if change is not None:
@@ -155,11 +159,33 @@ def _summary(report: Report) -> Table:
     return table
 
 
+def _not_zero(sparsity: dict[str, Any] | None) -> Before | None:
+    if sparsity is None:
+        return None
+    zeros = sparsity["zeros"]
+    size, before, after = sparsity["weights"], zeros["before"] or 0, zeros["after"]
+    return Before(size - before, size - after)
+
+
+def _layers(report: Report, sparsity: dict[str, Any]) -> RenderableType:
+    """Return the weights with the largest shares of zeros, and what became of the others."""
+    shares = sorted(sparsity["layers"], key=lambda layer: -layer["zeros"] / prod(layer["shape"]))
+    table = Table("most zeros", "shape", "zeros", "")
+    for layer in shares[:MOST_PRUNED]:
+        share = layer["zeros"] / prod(layer["shape"])
+        shape = "x".join(str(length) for length in layer["shape"])
+        table.add_row(layer["name"], shape, f"{share:.1%}", _bar(1 - share))
+    note = f"{sparsity['granularity']} zeros in {len(shares)} weights, {len(report.not_pruned)} left as they were"
+    if sparsity["permuted"]:
+        note += f"; {len(sparsity['permuted'])} dims have their units in another order"
+    return Group(table, Text(note, style="dim")) if shares else Text(note, style="dim")
+
+
 def _dims(report: Report) -> RenderableType:
     pruned = sorted((dim for dim in report.dims if dim.kept < dim.size), key=lambda dim: dim.kept / dim.size)
     table = Table("most pruned", "units", "kept", "")
     for dim in pruned[:MOST_PRUNED]:
-        table.add_row(dim.name, str(dim.size), str(dim.kept), _bar(dim))
+        table.add_row(dim.name, str(dim.size), str(dim.kept), _bar(dim.kept / dim.size))
     whole, frozen = len(report.dims) - len(pruned), len(report.not_pruned) - (len(report.dims) - len(pruned))
     note = (
         f"{len(pruned)} dims pruned, {whole} left whole, {frozen} weight axes cannot shrink (see `onnxprune inspect`)"
@@ -167,8 +193,8 @@ def _dims(report: Report) -> RenderableType:
     return Group(table, Text(note, style="dim")) if pruned else Text(note, style="dim")
 
 
-def _bar(dim: DimReport, width: int = 16) -> Text:
-    kept = max(1, round(width * dim.kept / dim.size))
+def _bar(share: float, width: int = 16) -> Text:
+    kept = max(1, round(width * share))
     return Text("█" * kept, style="green") + Text("░" * (width - kept), style="dim")
 
 
@@ -178,6 +204,8 @@ def _verification(report: Report) -> Text:
         return Text("not verified", style="yellow")
     if check["verdict"] == "unchanged":
         return Text("nothing was removed")
+    if report.sparsity is not None:
+        return _pattern(check)
     style = "green" if check["verdict"] == "proved" else "yellow"
     twin = " (as float32 twins)" if check["float32_twin"] else ""
     twin += " (without rounding activations)" if check["unrounded_twin"] else ""
@@ -187,6 +215,10 @@ def _verification(report: Report) -> Text:
         f": {check['compared']} tensors, largest error {check['max_rel_error']:.1e} "
         f"(tolerance {check['tolerance']:.1e}); a damaged weight shows at {check['power']:.0e} times that",
     )
+
+
+def _pattern(check: dict[str, Any]) -> Text:
+    return Text.assemble(("zeros ", "green"), (check["verdict"], "bold green"), f": {check}")
 
 
 def _reasons(groups: list[dict[str, Any]]) -> Table:

@@ -1,0 +1,80 @@
+"""Pruning whole units: score, select, slice, prove that mask == slice, repair."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import cached_property
+
+from onnxprune.apply import apply_masks
+from onnxprune.attempt import Attempt
+from onnxprune.axes import Dim, Mask
+from onnxprune.criteria import Saliency, best_criterion, is_loss, needs_of, score
+from onnxprune.errors import PlanError
+from onnxprune.max_drop import Step
+from onnxprune.options import AUTO, NONE, Options
+from onnxprune.plan import Plan
+from onnxprune.plan_of_zeros import AnyPlan
+from onnxprune.report import Facts, report_of
+from onnxprune.result import ChannelResult
+from onnxprune.run import Run, Way
+from onnxprune.select import Selection, select
+
+
+class Channels(Way[Selection]):
+    """How a run removes channels, heads and hidden units."""
+
+    def __init__(self, run: Run) -> None:
+        self._run, self._found = run, run.dense
+
+    @cached_property
+    def _criterion(self) -> str:
+        options = self._run.options
+        return best_criterion(self._run.samples is not None) if options.criterion == AUTO else options.criterion
+
+    @cached_property
+    def _saliency(self) -> Saliency:
+        """Score every unit, after looking at activations where the criterion wants that."""
+        statistics = self._run.statistics(self._found, needs_of(self._criterion))
+        self._run.phases.enter("scoring")
+        return score(self._found, self._criterion, self._run.options.seed, statistics)
+
+    def choose(self, amount: float) -> Selection:
+        """Choose the units that go. Raises `BudgetError` where not enough can."""
+        saliency = self._saliency
+        self._run.phases.enter("selecting")
+        options = replace(self._run.options, amount=amount)
+        return select(self._found, saliency, self._run.cost, options, is_loss(self._criterion))
+
+    def planned(self, plan: AnyPlan) -> Selection:
+        """Return what a plan chose. Raises `PlanError` where it does not fit."""
+        if not isinstance(plan, Plan):
+            raise PlanError("the plan's request asks for channels, but what it lists are masks of zeros")
+        masks = plan.masks(self._found)
+        return Selection(masks, self._removed(masks), {})
+
+    def _removed(self, masks: Mapping[Dim, Mask]) -> float:
+        measure = getattr(self._run.cost, self._run.options.budget)
+        dense = measure({})
+        return 1 - measure({dim: int(mask.sum()) for dim, mask in masks.items()}) / dense if dense else 0.0
+
+    def attempt(self, chosen: Selection, check: bool) -> Attempt:
+        """Make the pruned model; with `check`, prove it before it is repaired."""
+        return self._run.workshop.attempt(self._found, chosen.masks, check)
+
+    def proved(self, chosen: Selection, made: Attempt) -> Attempt:
+        """Prove what was made without a check."""
+        sliced, _ = apply_masks(self._found, chosen.masks)
+        return replace(made, verification=self._run.workshop.verified(self._found, chosen.masks, sliced))
+
+    def result(self, chosen: Selection, made: Attempt, options: Options, curve: tuple[Step, ...]) -> ChannelResult:
+        """Put together what came of it."""
+        run = self._run
+        seconds = run.phases.seconds()
+        run.check_finite(made)
+        recover = NONE if run.workshop.recovery is None else run.workshop.recovery.name
+        options = replace(options, criterion=self._criterion, recover=recover)
+        facts = Facts(self._found, run.cost, options, made, run.samples, run.judged, curve, seconds)
+        report = report_of(facts, chosen)
+        report.warnings.extend((*run.warnings, *made.warnings))
+        return ChannelResult(report, made.pruned, self._found, chosen.masks, made.changes)

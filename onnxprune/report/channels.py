@@ -1,0 +1,63 @@
+"""The report of a run that removed whole units."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from onnxprune.axes import Dim, Mask, free_dims
+from onnxprune.plan import member_names
+from onnxprune.report.data import Before, DimReport, Facts, Report, added_params, common, warnings_of
+from onnxprune.report.inspection import frozen_axes
+from onnxprune.select import Selection
+from onnxprune.tracing import Trace
+from onnxprune.verify import Verification
+
+
+def report_of(facts: Facts, selection: Selection) -> Report:
+    """Collect the facts of a finished run."""
+    trace, cost, options = facts.trace, facts.cost, facts.options
+    check = facts.made.verification
+    counts = {dim: int(mask.sum()) for dim, mask in selection.masks.items()}
+    report = common(
+        facts,
+        params=Before(cost.params({}), cost.params(counts) + added_params(facts)),
+        macs=Before(cost.macs({}), cost.macs(counts)),
+        amount={"requested": options.amount, "reached": selection.reached, "budget": options.budget},
+    )
+    report.dims = [
+        DimReport(trace.names[dim], dim.size, counts.get(dim, dim.size), member_names(trace, dim)) for dim in trace.dims
+    ]
+    report.not_pruned = list(_not_pruned(trace, selection.masks, selection.protected))
+    if isinstance(check, Verification):
+        report.warnings.extend(_about(check))
+    report.warnings.extend(warnings_of(facts, report))
+    report.warnings.extend(_approximations(trace, selection.masks))
+    return report
+
+
+def _approximations(trace: Trace, masks: Mapping[Dim, Mask]) -> Iterator[str]:
+    """Yield what is not exactly the masked dense model: norms that take their statistics over fewer units."""
+    shrunk = [
+        norm for norm in trace.record.norms if not norm.is_rms and any(dim in masks for dim in free_dims(norm.axis))
+    ]
+    if shrunk:
+        yield f"approximate (--allow-norm): {len(shrunk)} LayerNormalizations take their statistics over the kept units"
+
+
+def _not_pruned(trace: Trace, masks: Mapping[Dim, Mask], protected: Mapping[Dim, str]) -> Iterator[dict[str, str]]:
+    for dim in trace.dims:
+        if dim not in masks:
+            reason = protected.get(dim, "its units matter more than those that the budget removed")
+            yield {"name": trace.names[dim], "reason": reason}
+    for name, reason in frozen_axes(trace):
+        yield {"name": name, "reason": reason}
+
+
+def _about(check: Verification) -> Iterator[str]:
+    """Yield what the verification could not see."""
+    if check.verdict == "vacuous":
+        unseen = ", ".join(f"'{name}'" for name in check.unseen)
+        yield f"the verification is vacuous on these inputs: damage to {unseen} would not have been seen"
+    if check.not_compared:
+        names = ", ".join(f"'{name}'" for name in check.not_compared)
+        yield f"not compared: {names}; rounding tips the choices behind them in the dense model itself"

@@ -1,0 +1,84 @@
+"""What a run gives back: the pruned model, the plan, and the report."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import onnx
+
+from onnxprune.apply import Changes
+from onnxprune.axes import Dim, Mask
+from onnxprune.compressed import compressed_size
+from onnxprune.model import Model
+from onnxprune.plan import Plan
+from onnxprune.plan_of_zeros import AnyPlan
+from onnxprune.report import Before, Report
+from onnxprune.runtime import Session, in_one_piece
+from onnxprune.save import files_of, save_model
+from onnxprune.sparsify.storage import to_sparse
+from onnxprune.tracing import Trace
+
+
+@dataclass(frozen=True)
+class Result(ABC):
+    """A pruned model, with what was done and how well it was shown to be right."""
+
+    report: Report
+    pruned: Model
+    trace: Trace
+
+    @property
+    @abstractmethod
+    def plan(self) -> AnyPlan:
+        """What was removed, as plain data."""
+
+    @property
+    def model(self) -> onnx.ModelProto:
+        """The pruned model. Zeros in external data are put in here, which takes the memory of the whole model."""
+        return in_one_piece(self.pruned) if self.pruned.edits else self.pruned.proto
+
+    def save(self, path: str | Path, overwrite: bool = False, plan: str | Path | None = None) -> None:
+        """Write the pruned model and, where asked for, the plan: both whole or neither. Raises `OutputError`."""
+        path = Path(path)
+        save_model(self._stored(), path, overwrite, {} if plan is None else self.plan.files(Path(plan)))
+        self.report.output = str(path)
+        source = self.trace.model.path
+        if source is not None:
+            dense, pruned = (files_of(model) for model in (source, path))
+            self.report.bytes = Before(*(sum(file.stat().st_size for file in files) for files in (dense, pruned)))
+            self.report.compressed = Before(compressed_size(dense), compressed_size(pruned))
+
+    def _stored(self) -> Model:
+        """Return the model as it is to be stored; sparse tensors are shown to load unless nothing is to be shown."""
+        if not self.report.options["sparse_storage"]:
+            return self.pruned
+        stored = to_sparse(self.pruned)
+        if stored.saved and self.report.verified is not None:
+            Session(stored.model)
+        left = [{"name": name, "reason": reason} for name, reason in stored.left.items()]
+        self.report.storage = {"saved": stored.saved, "left": left}
+        return stored.model
+
+    def to_graphsurgeon(self) -> Any:
+        """Return the pruned model as an onnx_graphsurgeon Graph."""
+        import onnx_graphsurgeon
+
+        return onnx_graphsurgeon.import_onnx(self.model)
+
+
+@dataclass(frozen=True)
+class ChannelResult(Result):
+    """A model that lost whole units of its dims."""
+
+    masks: Mapping[Dim, Mask]
+    changes: Changes
+
+    @cached_property
+    def plan(self) -> Plan:
+        """What was removed, as plain data."""
+        return Plan.make(self.trace, self.masks, self.changes, self.report.options)
