@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any, Protocol
 
 from onnxprune.apply import Changes, apply_masks
 from onnxprune.axes import Dim, Mask
@@ -22,13 +23,24 @@ MAX_TRIES = 5
 """Random inputs to try for a model that makes choices: one on which none of them is a close call proves it."""
 
 
+class Check(Protocol):
+    """How a result was shown to be right."""
+
+    @property
+    def verdict(self) -> str:
+        """In a word."""
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return plain data for the report."""
+
+
 @dataclass(frozen=True)
 class Attempt:
     """A pruned model, and how it was proved, repaired and judged as far as that was asked for."""
 
     pruned: Model
     changes: Changes
-    verification: Verification | None
+    verification: Check | None
     repair: Repair | None
     judgement: Judgement | None
     warnings: tuple[str, ...] = ()

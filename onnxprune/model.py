@@ -186,7 +186,7 @@ class Model:
         What is yielded may be gone when the next is asked for.
         """
         place = place_of(tensor)
-        if place is None or not fits(tensor, self.extent(tensor).length):
+        if place is None or not tensor.dims or not fits(tensor, self.extent(tensor).length):
             yield self.array(tensor)
             return
         dtype, edit = np.dtype(onnx.helper.tensor_dtype_to_np_dtype(tensor.data_type)), self.edits.get(place)

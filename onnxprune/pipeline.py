@@ -23,8 +23,8 @@ from onnxprune.report import Inspection, inspect_trace
 from onnxprune.result import Result
 from onnxprune.run import Run, Way
 from onnxprune.runtime import Feeds
+from onnxprune.sparse_storage import to_dense
 from onnxprune.sparsify.criteria import find as find_criterion
-from onnxprune.sparsify.storage import to_dense
 from onnxprune.sparsify.zeros import Zeros
 from onnxprune.tracing import trace
 

@@ -20,7 +20,7 @@ from onnxprune.plan_of_zeros import AnyPlan
 from onnxprune.report import Before, Report
 from onnxprune.runtime import Session, in_one_piece
 from onnxprune.save import files_of, save_model
-from onnxprune.sparsify.storage import to_sparse
+from onnxprune.sparse_storage import to_sparse
 from onnxprune.tracing import Trace
 
 

@@ -21,9 +21,9 @@ from onnxprune.model import Model
 from onnxprune.options import DataOptions, Options
 from onnxprune.phases import PHASES
 from onnxprune.pipeline import apply_plan, prune_model
-from onnxprune.result import Result
 from onnxprune.plan import Plan
 from onnxprune.recover import RECOVERIES
+from onnxprune.result import Result
 from onnxprune.runtime import run
 
 FEW = DataOptions(samples=16)

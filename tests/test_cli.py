@@ -120,7 +120,7 @@ def test_json_is_one_object_with_what_was_promised(model: Path) -> None:
 def test_json_reports_keep_their_form(model: Path, tmp_path: Path) -> None:
     report = run_json(model, "--amount", "0.4", "--criterion", "l2", "-o", tmp_path / "out.onnx")
     report["output"] = Path(report["output"]).name
-    measured_anew = (report["verified"], report["bytes"], report["seconds"])
+    measured_anew = (report["verified"], report["bytes"], report["compressed"], report["seconds"])
     for measured in (*measured_anew, *report["recovery"]["layers"], *report["drift"]["outputs"].values()):
         measured.update({key: type(value).__name__ for key, value in measured.items()})
     check_golden("report", report)

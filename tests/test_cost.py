@@ -12,8 +12,7 @@ from onnx import TensorProto, helper
 
 from onnxprune.apply import apply_masks
 from onnxprune.axes import Dim, Mask
-from onnxprune.cost import Cost, Term
-from onnxprune.cost import cost_of
+from onnxprune.cost import Cost, Term, cost_of
 from onnxprune.tracing import Trace
 
 

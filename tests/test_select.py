@@ -12,11 +12,10 @@ from hypothesis import strategies as st
 from networks import Net, branchy, plain, random_net, shared_scale, traced, unprunable
 
 from onnxprune.axes import Dim
-from onnxprune.cost import Cost
+from onnxprune.cost import Cost, cost_of
 from onnxprune.criteria import Saliency, score
 from onnxprune.errors import BudgetError
 from onnxprune.options import Options
-from onnxprune.cost import cost_of
 from onnxprune.select import Selection, select
 from onnxprune.tracing import Trace
 

@@ -7,11 +7,10 @@ import pytest
 from graphs import Graph
 
 from onnxprune.axes import Dim
-from onnxprune.cost import Cost
+from onnxprune.cost import Cost, cost_of
 from onnxprune.criteria import CRITERIA, is_loss
 from onnxprune.model import Model
 from onnxprune.options import Options
-from onnxprune.cost import cost_of
 from onnxprune.select import select
 from onnxprune.tracing import Trace, trace
 

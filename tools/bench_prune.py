@@ -37,8 +37,9 @@ def main() -> None:
     figures: dict[str, Any] = json.loads(options.out.read_text()) if options.out.is_file() else {}
     figures["machine"] = _machine()
     if options.model:
-        figures["prune"] = _prune(options.model, options.runs)
-        _show_prune(figures["prune"])
+        for kind in ("prune", "zeros"):
+            figures[kind] = _beside_copying(kind, options.model, options.runs)
+            _show(kind, figures[kind])
     if options.trace_folder:
         figures["trace"] = _trace(options.trace_folder)
         _show_trace(figures["trace"])
@@ -66,20 +67,20 @@ def _child(*words: str | Path) -> dict[str, Any]:
     return facts
 
 
-def _prune(model: Path, runs: int) -> dict[str, Any]:
-    """Return medians and all runs of the two kinds, which take turns; a first run of each is not counted."""
-    found: dict[str, list[dict[str, Any]]] = {"load_save": [], "prune": []}
+def _beside_copying(kind: str, model: Path, runs: int) -> dict[str, Any]:
+    """Return medians and all runs of two kinds, which take turns; a first run of each is not counted."""
+    found: dict[str, list[dict[str, Any]]] = {"load_save": [], kind: []}
     with tempfile.TemporaryDirectory() as folder:
-        for turn in track(range(runs + 1), "pruning", console=Console(stderr=True)):
-            for kind in sorted(found, reverse=turn % 2 == 1):
-                facts = _child(kind, model, Path(folder) / f"{kind}.onnx")
+        for turn in track(range(runs + 1), kind, console=Console(stderr=True)):
+            for name in sorted(found, reverse=turn % 2 == 1):
+                facts = _child(name, model, Path(folder) / f"{name}.onnx")
                 if turn:
-                    found[kind].append(facts)
+                    found[name].append(facts)
     medians = {
-        kind: {key: statistics.median(facts[key] for facts in rows) for key in ("cpu_seconds", "peak_mb")}
-        for kind, rows in found.items()
+        name: {key: statistics.median(facts[key] for facts in rows) for key in ("cpu_seconds", "peak_mb")}
+        for name, rows in found.items()
     }
-    ratios = {key: medians["prune"][key] / medians["load_save"][key] for key in ("cpu_seconds", "peak_mb")}
+    ratios = {key: medians[kind][key] / medians["load_save"][key] for key in ("cpu_seconds", "peak_mb")}
     return {"model": model.name, "runs": runs, "median": medians, "ratio": ratios, "all": found}
 
 
@@ -106,10 +107,10 @@ def _cpu() -> str:
     return next(names, platform.processor() or platform.machine())
 
 
-def _show_prune(figures: dict[str, Any]) -> None:
-    table = Table("", "CPU s", "peak MB", title=f"{figures['model']}, medians of {figures['runs']}")
-    for kind, median in figures["median"].items():
-        table.add_row(kind, f"{median['cpu_seconds']:.2f}", f"{median['peak_mb']:.0f}")
+def _show(kind: str, figures: dict[str, Any]) -> None:
+    table = Table("", "CPU s", "peak MB", title=f"{kind}: {figures['model']}, medians of {figures['runs']}")
+    for name, median in figures["median"].items():
+        table.add_row(name, f"{median['cpu_seconds']:.2f}", f"{median['peak_mb']:.0f}")
     ratio = figures["ratio"]
     table.add_row("ratio", _judged(ratio["cpu_seconds"], CPU_LIMIT), _judged(ratio["peak_mb"], MEMORY_LIMIT))
     Console().print(table)

@@ -218,7 +218,14 @@ def _verification(report: Report) -> Text:
 
 
 def _pattern(check: dict[str, Any]) -> Text:
-    return Text.assemble(("zeros ", "green"), (check["verdict"], "bold green"), f": {check}")
+    changed = f", {check['recovered']} were repaired" if check["recovered"] else ""
+    return Text.assemble(
+        ("zeros ", "green"),
+        (check["verdict"], "bold green"),
+        f": {check['weights']} weights have all that were promised, {amount(check['zeros'])} of "
+        f"{amount(check['elements'])} numbers, as {check['granularity']}; {check['unchanged']} other tensors are the "
+        f"same, bit by bit{changed}",
+    )
 
 
 def _reasons(groups: list[dict[str, Any]]) -> Table:

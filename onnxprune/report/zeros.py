@@ -44,6 +44,11 @@ def report_of_zeros(
     count(report, zeroed)
     report.not_pruned = [{"name": name, "reason": reason} for name, reason in left.items()]
     report.warnings.extend(warnings_of(facts, report))
+    if facts.samples is None and any(layer.zeros for layer in zeroed):
+        report.warnings.append(
+            "nothing protected the accuracy, and it was not looked at: weights were zeroed by size alone; some 500 "
+            "unlabelled samples (--calibration FOLDER) repair the others and show what is lost"
+        )
     return report
 
 

@@ -88,11 +88,12 @@ class _Check:
     def __init__(self, dense: Model, pruned: Model, claim: Claim) -> None:
         self._dense, self._pruned, self._claim = dense, pruned, claim
         self._grouped = Grouped.of(claim.granularity)
-        self._uses = multiplied(pruned)
+        self._uses: Mapping[ConstantKey, Sequence[Multiplied]] = {}
         self._elements = self._zeros = 0
 
     def run(self) -> SparsityCheck:
         check_structure(self._dense, self._pruned, self._claim.added)
+        self._uses = multiplied(self._pruned)
         for key in self._claim.pruned:
             if key not in self._pruned.constants:
                 raise broken(_shown(key), "zeros were promised in it, and the model has no such tensor")

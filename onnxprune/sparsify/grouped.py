@@ -8,6 +8,8 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import prod
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -62,20 +64,28 @@ class Grouped:
         """
         if not spans:
             return int(np.count_nonzero(is_zero))
-        shape, inner = _apart(name, is_zero.shape, spans)
-        apart = is_zero.reshape(shape)
+        zeros = _in_groups(name, is_zero, spans)
         if self.most:
-            zeros = apart.sum(axis=inner, dtype=np.min_scalar_type(self.channels))
-            full = np.asarray(zeros < self.channels - self.most)
+            full = zeros < self.channels - self.most
             if full.any():
                 place = _where(full, start, spans)
                 raise broken(name, f"at [{place}] more than {self.most} of {self.channels} numbers are not zero")
             return int(np.count_nonzero(is_zero))
-        whole = apart.all(axis=inner, keepdims=True)
-        if new is not None and (stray := new.reshape(shape) & ~whole).any():
-            place = _where(np.asarray(stray.any(axis=inner)), start, spans)
+        whole = zeros == self.channels * self.outs
+        if new is not None and (stray := (_in_groups(name, new, spans) > 0) & ~whole).any():
+            place = _where(stray, start, spans)
             raise broken(name, f"at [{place}] some numbers became zero and others of the same block did not")
         return int(np.count_nonzero(whole)) * self.channels * self.outs
+
+
+def _in_groups(name: str, marked: Mask, spans: Spans) -> NDArray[Any]:
+    """Return how many numbers of each group are marked. It adds up slices: numpy is slow to sum over short axes."""
+    shape, inner = _apart(name, marked.shape, spans)
+    places = np.moveaxis(marked.reshape(shape), inner, range(len(inner)))
+    count = np.zeros(places.shape[len(inner) :], np.min_scalar_type(prod(spans.values())))
+    for place in np.ndindex(*places.shape[: len(inner)]):
+        count += places[place]
+    return count
 
 
 def _apart(name: str, shape: tuple[int, ...], spans: Spans) -> tuple[list[int], tuple[int, ...]]:

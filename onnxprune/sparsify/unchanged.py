@@ -11,6 +11,9 @@ from onnx import AttributeProto
 from onnxprune.errors import VerificationError
 from onnxprune.model import Model
 
+NOTES = {"dims", "data_type", "name", "doc_string", "metadata_props"}
+"""The fields of a stored tensor that are not its values or where these are."""
+
 
 def broken(where: str, what: str) -> VerificationError:
     """Return the error that says what is not as it was promised."""
@@ -29,12 +32,9 @@ def check_structure(dense: Model, pruned: Model, added: Collection[str]) -> None
     _same_graph(dense.proto.graph, pruned.proto.graph, "the graph", added)
 
 
-def same_kind(dense: onnx.TensorProto, pruned: onnx.TensorProto, name: str) -> None:
+def same_kind(dense: onnx.TensorProto, pruned: onnx.TensorProto, where: str) -> None:
     """Compare what is noted with a stored tensor besides its values. Raises `VerificationError`."""
-    told = {field.name for field in dense.DESCRIPTOR.fields}
-    _same_fields(
-        dense, pruned, f"tensor '{name}'", told - {"dims", "data_type", "name", "doc_string", "metadata_props"}
-    )
+    _same_fields(dense, pruned, where, {field.name for field in dense.DESCRIPTOR.fields} - NOTES)
 
 
 def _same_graph(dense: onnx.GraphProto, pruned: onnx.GraphProto, where: str, added: Collection[str]) -> None:

@@ -12,7 +12,7 @@ import onnx
 from numpy.typing import NDArray
 
 from onnxprune.apply.draft import copy_without_weights
-from onnxprune.external import Place, place_of
+from onnxprune.external import Place, fits, place_of
 from onnxprune.model import ConstantKey, Model
 from onnxprune.runtime import in_one_piece
 from onnxprune.sparsify.weights import Weight
@@ -90,7 +90,7 @@ def with_zeros(model: Model, zeroings: Iterable[Zeroing], inline: bool = False) 
         weight = zeroing.weight
         tensor = model.constants[weight.key]
         place = place_of(tensor)
-        if place is not None and places[place] == 1:
+        if place is not None and places[place] == 1 and fits(tensor, model.extent(tensor).length):
             edits[place] = zeroing
         else:
             made[weight.key] = with_values(tensor, zeroing.of(model))

@@ -20,7 +20,7 @@ from onnxprune.model import Model
 ROOT = Path(__file__).parents[2]
 SIZE, WIDTH, VOCABULARY = "100MB", 512, 4000
 FIXED_OVERHEAD = 60 << 20
-"""Bytes that a run may take beyond what its imports take: far less than the model."""
+"""Bytes that a run may take beyond what its imports take: far less than the model. (Permuting channels takes more.)"""
 
 CHILD = """
 import json, sys
@@ -34,7 +34,7 @@ import onnxprune
 from onnxprune.pipeline import prune_model
 before = peak()
 model, out, granularity = sys.argv[1:]
-result = onnxprune.prune(model, granularity=granularity, calibration="none")
+result = onnxprune.prune(model, granularity=granularity, calibration="none", permute=False)
 result.save(out)
 print(json.dumps({"grown": peak() - before, "sparsity": result.report.sparsity, "verified": result.report.verified}))
 """
@@ -59,11 +59,12 @@ def test_memory_stays_far_below_the_model(decoder: Path, granularity: str, tmp_p
     )
     facts = json.loads(done.stdout)
     size = decoder.with_name("decoder.onnx.data").stat().st_size
-    assert size > 90e6 and facts["grown"] < (FIXED_OVERHEAD if granularity == "element" else size)
+    assert size > 90e6 and facts["grown"] < FIXED_OVERHEAD
     assert facts["verified"]["verdict"] == "proved"
     onnx.checker.check_model(out, full_check=True)
     zeros = facts["sparsity"]["zeros"]
-    assert zeros["after"] == facts["sparsity"]["weights"] // 2 and zeros["before"] == 0
+    assert zeros["after"] == facts["sparsity"]["weights"] // 2
+    assert zeros["before"] < 10  # a random number may be zero
 
 
 def stored_outside(proto: onnx.ModelProto, path: Path) -> Path:
@@ -80,9 +81,11 @@ def test_weights_outside_get_the_zeros_of_weights_inside(
 ) -> None:
     monkeypatch.setattr(external, "WINDOW", window)
     source = stored_outside(plain(), tmp_path / "net.onnx")
-    options = {"granularity": granularity, "calibration": "none", "permute": False} if granularity == "2:4" else {
-        "granularity": granularity, "calibration": "none"
-    }
+    options = (
+        {"granularity": granularity, "calibration": "none", "permute": False}
+        if granularity == "2:4"
+        else {"granularity": granularity, "calibration": "none"}
+    )
     inside, outside = (onnxprune.prune(model, **options) for model in (plain(), source))
     outside.save(tmp_path / "out.onnx")
     assert inside.report.sparsity == outside.report.sparsity

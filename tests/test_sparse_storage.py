@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from onnx import AttributeProto, TensorProto, external_data_helper, helper, nump
 from onnxprune.errors import ModelError
 from onnxprune.model import Model
 from onnxprune.runtime import run
-from onnxprune.sparsify.storage import FRAME, TAKEN, to_dense, to_sparse
+from onnxprune.sparse_storage import FRAME, TAKEN, to_dense, to_sparse
 from onnxprune.tensors import to_tensor
 
 TAKEN_BY_NAME = {TensorProto.DataType.Name(data_type): data_type for data_type in sorted(TAKEN)}
@@ -151,6 +152,20 @@ def test_half_of_float_weights_are_worth_it_half_of_byte_weights_are_not() -> No
     assert left["weight"].startswith("50% of its stored numbers are zero; sparse it would take")
 
 
+def test_what_a_tensor_would_take_is_told_rightly() -> None:
+    """Places up to 127 take one byte, up to 16,383 two, and so on."""
+    values = mostly_zeros(64, 64, 3, 3, share=0.5)
+    left = to_sparse(Model(returning(values, TensorProto.INT8))).left["weight"]
+    found = re.search(r"it would take ([\d,]+) bytes instead", left)
+    assert found is not None
+    places = np.flatnonzero(values)
+    indices = TensorProto(data_type=TensorProto.INT64, dims=[places.size], int64_data=places.tolist())
+    sparse = helper.make_sparse_tensor(
+        to_tensor(values.flat[places], TensorProto.INT8, "weight"), indices, values.shape
+    )
+    assert 0 <= int(found[1].replace(",", "")) - sparse.ByteSize() <= FRAME
+
+
 def listed_as_input(proto: onnx.ModelProto) -> None:
     proto.graph.input.append(helper.make_tensor_value_info("weight", TensorProto.FLOAT, [16, 16]))
 
@@ -174,8 +189,8 @@ def external(proto: onnx.ModelProto) -> None:
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        (listed_as_input, "an input or an output of its graph"),
-        (returned, "an input or an output of its graph"),
+        (listed_as_input, "an input or an output of a graph"),
+        (returned, "an input or an output of a graph"),
         (packed, "cannot be INT4"),
         (old_file, "IR version 5"),
         (external, "external data"),

@@ -72,8 +72,8 @@ def to_sparse(model: Model) -> SparseStorage:
         names = [display_name(key) for key, tensor in model.constants.items() if _is_matrix(tensor)]
         return SparseStorage(model, {}, dict.fromkeys(names, reason))
     stored = SparseStorage(Model(copy_without_weights(model.proto), model.path), {}, {})
-    for scope, graph in stored.model.graphs.items():
-        declared = {info.name for info in (*graph.input, *graph.output)}
+    declared = {info.name for graph in model.graphs.values() for info in (*graph.input, *graph.output)}
+    for scope in stored.model.graphs:
         _convert_initializers(stored, scope, model.graphs[scope].initializer, declared)
         if model.opsets.get("", 1) >= FIRST_OPSET:
             _convert_constants(stored, scope, declared)
@@ -89,7 +89,7 @@ def to_dense(model: Model) -> Model:
         return model
     proto = onnx.ModelProto()
     proto.CopyFrom(model.proto)
-    dense = Model(proto, model.path)
+    dense = Model(proto, model.path, model.edits)
     for graph in dense.graphs.values():
         graph.initializer.extend(_dense(model, sparse) for sparse in graph.sparse_initializer)
         del graph.sparse_initializer[:]
@@ -137,7 +137,7 @@ def _converted(
 ) -> onnx.SparseTensorProto | None:
     """Return a tensor in its sparse form, or None where it has to be or better is dense; note which, and why."""
     shown = display_name((scope, name))
-    found: onnx.SparseTensorProto | str = "it is an input or an output of its graph"
+    found: onnx.SparseTensorProto | str = "it is an input or an output of a graph"
     if name not in declared:
         found = _sparse(stored.model, tensor)
     if isinstance(found, str):
