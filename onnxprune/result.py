@@ -19,7 +19,7 @@ from onnxprune.plan import Plan
 from onnxprune.plan_of_zeros import AnyPlan
 from onnxprune.report import Before, Report
 from onnxprune.runtime import Session, in_one_piece
-from onnxprune.save import files_of, save_model
+from onnxprune.save import save_model
 from onnxprune.sparse_storage import to_sparse
 from onnxprune.tracing import Trace
 
@@ -45,11 +45,11 @@ class Result(ABC):
     def save(self, path: str | Path, overwrite: bool = False, plan: str | Path | None = None) -> None:
         """Write the pruned model and, where asked for, the plan: both whole or neither. Raises `OutputError`."""
         path = Path(path)
-        save_model(self._stored(), path, overwrite, {} if plan is None else self.plan.files(Path(plan)))
+        pruned = save_model(self._stored(), path, overwrite, {} if plan is None else self.plan.files(Path(plan)))
         self.report.output = str(path)
-        source = self.trace.model.path
-        if source is not None:
-            dense, pruned = (files_of(model) for model in (source, path))
+        source = self.trace.model
+        if source.path is not None:
+            dense = [source.path, *sorted(source.data_files())]
             self.report.bytes = Before(*(sum(file.stat().st_size for file in files) for files in (dense, pruned)))
             self.report.compressed = Before(compressed_size(dense), compressed_size(pruned))
 

@@ -10,12 +10,12 @@ from typing import IO, Any, TypeAlias
 
 import numpy as np
 import onnx
-from google.protobuf.message import EncodeError
 from onnx import TensorProto
 
 from onnxprune.errors import OutputError
 from onnxprune.external import place_of
 from onnxprune.model import Model
+from onnxprune.wire import pieces_of
 
 Fill: TypeAlias = "Callable[[IO[bytes]], Any]"
 """Writes the content of a file."""
@@ -52,17 +52,17 @@ def save_model(
     overwrite: bool = False,
     others: Mapping[Path, Fill] | None = None,
     on_progress: OnProgress = lambda share: None,
-) -> None:
-    """Write a model, and other files that belong to it, all of them or none.
+) -> list[Path]:
+    """Write a model, and other files that belong to it, all of them or none; return the files of the model.
 
     A model that came with external data gets a `.data` file of its own beside it, written tensor by tensor. Raises
     `OutputError`.
     """
     check_output(path, model.path, overwrite)
     files: dict[Path, Fill] = {}
-    whole = None if model.has_external_data() else _serialized(model.proto)
-    if whole is not None:
-        files[path] = lambda stream: stream.write(whole)
+    pieces = None if model.has_external_data() else pieces_of(model.proto)
+    if pieces is not None:
+        files[path] = lambda stream: stream.writelines(pieces)
     else:
         beside = path.with_name(path.name + ".data")
         for source in model.data_files():
@@ -71,17 +71,14 @@ def save_model(
         proto.CopyFrom(model.proto)
         files[beside] = lambda stream: _write_tensors(model, proto, beside.name, stream, on_progress)
         files[path] = lambda stream: stream.write(proto.SerializeToString())
+    own = sorted(files)
     for place, fill in (others or {}).items():
         if place.absolute() in {name.absolute() for name in files}:
             raise OutputError(f"{place}: named for two outputs at once; choose another name")
         check_output(place, model.path, overwrite)
         files[place] = fill
     _write(files)
-
-
-def files_of(path: Path) -> list[Path]:
-    """Return the files of a model on disk: its own, and those beside it that hold its external data."""
-    return [path, *sorted(Model(onnx.load(path, load_external_data=False), path).data_files())]
+    return own
 
 
 def write_files(files: Mapping[Path, Fill], overwrite: bool = False) -> None:
@@ -89,14 +86,6 @@ def write_files(files: Mapping[Path, Fill], overwrite: bool = False) -> None:
     for path in files:
         check_output(path, None, overwrite)
     _write(files)
-
-
-def _serialized(proto: onnx.ModelProto) -> bytes | None:
-    """Return a model as one message, or None where it is too large for one. Asking for its size would cost as much."""
-    try:
-        return proto.SerializeToString()
-    except (ValueError, EncodeError):
-        return None
 
 
 def _write_tensors(

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from onnxprune.recover import methods
 from onnxprune.recover.registry import RECOVERIES, Correction, Recovery, Rows, best_recovery, find, recovery
-from onnxprune.recover.repair import LayerRepair, Repair, repair
+from onnxprune.recover.repair import Repair, repair
+from onnxprune.recover.work import LayerRepair
 
 __all__ = [
     "RECOVERIES",

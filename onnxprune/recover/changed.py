@@ -22,9 +22,8 @@ def changed_tensors(trace: Trace, shrinking: Collection[Dim], touched: Collectio
     """
     dims = set(shrinking)
     sliced = {use.slot[0] for use in trace.uses if any(dims & set(free_dims(axis)) for axis in use.axes)}
-    scopes = {key.scope for key in sliced} | {scope for scope, _ in touched}
-    places = {int(scope.split(".")[0]) for scope in scopes if scope}
-    places |= {key.index for key in sliced if not key.scope}
+    places = {int(key.scope.split(".")[0]) if key.scope else key.index for key in sliced}
+    places |= {int(scope.split(".")[0]) for scope, _ in touched if scope}
     changed = {name for scope, name in touched if not scope}
     for place, node in enumerate(trace.model.proto.graph.node):
         if place in places or not changed.isdisjoint(tensors_read(node)):

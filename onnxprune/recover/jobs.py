@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from onnxprune.axes import Dim, Mask, free_dims
@@ -55,28 +55,30 @@ def find_jobs(
     shrinking = {dim for dim, mask in masks.items() if not mask.all()}
     uses = {use.slot: use for use in trace.uses}
     changed = changed_tensors(trace, shrinking, touched)
-    readers = Counter(name for node in pruned.proto.graph.node for name in tensors_read(node))
-    places = {name: node for node in pruned.proto.graph.node for name in node.output}
-    left: dict[str, str] = {}
-    wanted: list[Layer] = []
-    for layer in layers(trace.model):
-        if layer.x not in changed and layer.weight not in touched:
-            continue
-        weight = places[layer.output].input[layer.w_slot]
-        if readers[weight] > 1:
-            left[layer.name] = SHARED
-        elif _rows_shrink(trace, layer, shrinking):
-            left[layer.name] = "the rows that it works on were pruned"
-        else:
-            wanted.append(layer)
-    left.update(obstacles(trace, shrinking, touched))
-    names = {layer.output for layer in wanted}
-    roomy = [layer for layer in layers(pruned) if layer.output in names] if with_room else []
+    candidates = [layer for layer in layers(trace.model) if layer.x in changed or layer.weight in touched]
+    left = _left(trace, pruned, shrinking, candidates)
+    wanted = {layer.output: layer for layer in candidates if layer.output not in left}
+    reasons = {layer.name: left[layer.output] for layer in candidates if layer.output in left}
+    reasons.update(obstacles(trace, shrinking, touched))
+    roomy = [layer for layer in layers(pruned) if layer.output in wanted] if with_room else []
     rooms, added = make_room(pruned, roomy)
     edited = {layer.output: layer for layer in layers(Model(pruned.proto, pruned.path))}
     anew = chosen_anew(trace.model, changed)
-    jobs = [_job(layer, edited[layer.output], uses, masks, rooms, layer.x not in anew) for layer in wanted]
-    return Jobs(tuple(jobs), left, tuple(added))
+    jobs = [_job(layer, edited[name], uses, masks, rooms, layer.x not in anew) for name, layer in wanted.items()]
+    return Jobs(tuple(jobs), reasons, tuple(added))
+
+
+def _left(trace: Trace, pruned: Model, shrinking: set[Dim], candidates: Iterable[Layer]) -> dict[str, str]:
+    """Return which layers have to be left as they are, by their outputs, and why."""
+    readers = Counter(name for node in pruned.proto.graph.node for name in tensors_read(node))
+    places = {name: node for node in pruned.proto.graph.node for name in node.output}
+    left: dict[str, str] = {}
+    for layer in candidates:
+        if readers[places[layer.output].input[layer.w_slot]] > 1:
+            left[layer.output] = SHARED
+        elif _rows_shrink(trace, layer, shrinking):
+            left[layer.output] = "the rows that it works on were pruned"
+    return left
 
 
 def _job(

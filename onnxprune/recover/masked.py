@@ -94,7 +94,7 @@ class Rowwise(Normal):
         middle = mean.astype(dtype)
 
         def times(d: Array) -> Array:
-            found = penalty * d - self.count * np.swapaxes(middle, 1, 2) @ (middle @ d)
+            found: Array = penalty * d - self.count * np.swapaxes(middle, 1, 2) @ (middle @ d)
             for x, _ in self.table.rows(self._taken):
                 found += np.swapaxes(x, 1, 2) @ (x @ d)
             return found

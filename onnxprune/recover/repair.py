@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import partial
 
@@ -13,10 +13,8 @@ from onnxprune.linear import by_depth
 from onnxprune.model import ConstantKey, Model
 from onnxprune.recover.jobs import find_jobs
 from onnxprune.recover.registry import Recovery
-from onnxprune.recover.work import Cut, LayerRepair, Work
+from onnxprune.recover.work import Cut, LayerRepair, OnProgress, Work
 from onnxprune.tracing import Trace
-
-OnProgress = Callable[[float], None]
 
 
 @dataclass(frozen=True)

@@ -29,6 +29,7 @@ from onnxprune.tensors import to_tensor
 from onnxprune.tracing import Trace
 
 Array = NDArray[Any]
+OnProgress = Callable[[float], None]
 
 Cut: TypeAlias = "Callable[[Layer, Rows], Rows]"
 """Puts zeros into the matrix of a layer of the dense model, just before that is corrected."""
@@ -39,7 +40,10 @@ HELD_BACK = 5
 
 @dataclass(frozen=True)
 class LayerRepair:
-    """How one layer fared: the share of its dense outputs' variance that it missed before and after, on held rows."""
+    """How one layer fared: the share of its dense outputs' variance that it missed before and after, on held rows.
+
+    Where a `Cut` put zeros into it, `before` is with them, and not yet corrected.
+    """
 
     name: str
     before: float

@@ -35,7 +35,7 @@ class ZerosResult(Result):
         super().save(path, overwrite, plan)
         if self.pruned.edits:
             model = self.trace.model
-            count(self.report, [zeroed(each, model, self.pruned) for each in self.zeroings.values()])
+            count(self.report, [zeroed(each, model, self.pruned, repaired=False) for each in self.zeroings.values()])
 
     @cached_property
     def plan(self) -> ZerosPlan:
@@ -63,12 +63,15 @@ def zeros_in(weight: Weight, model: Model) -> Mask:
     return np.asarray(values == weight.zero.astype(values.dtype))
 
 
-def zeroed(zeroing: Zeroing, dense: Model, pruned: Model) -> Zeroed:
-    """Count the zeros of a weight in both models; those put in while it is read were counted then, or are promised."""
+def zeroed(zeroing: Zeroing, dense: Model, pruned: Model, repaired: bool) -> Zeroed:
+    """Count the zeros of a weight in both models, or say what was counted when they were put in.
+
+    Where that happens only while the weight is read, and it was not yet, there are as many as were promised.
+    """
     weight, tally = zeroing.weight, zeroing.tally
+    if tally.size == weight.size and not repaired:
+        return Zeroed(weight.name, weight.shape, tally.before, tally.after)
     if place_of(pruned.constants[weight.key]) in pruned.edits:
-        was_read = tally.size == weight.size
-        counted = (tally.before, tally.after) if was_read else (None, zeroing.zeros)
-        return Zeroed(weight.name, weight.shape, *counted)
+        return Zeroed(weight.name, weight.shape, None, zeroing.zeros)
     before, after = (int(np.count_nonzero(zeros_in(weight, model))) for model in (dense, pruned))
     return Zeroed(weight.name, weight.shape, before, after)

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-import onnx
 from numpy.typing import NDArray
 
 from onnxprune.apply.draft import copy_without_weights
@@ -83,20 +82,27 @@ def with_zeros(model: Model, zeroings: Iterable[Zeroing], inline: bool = False) 
     if inline and model.has_external_data():
         model = Model(in_one_piece(model), model.path)
     proto = copy_without_weights(model.proto)
+    found = Model(proto, model.path, model.edits)
+    outside, inside = _by_place(model, zeroings)
+    found.edits.update(outside)
+    for tensor in model.proto.graph.initializer:
+        zeroing = inside.pop(("", tensor.name), None)
+        proto.graph.initializer.append(tensor if zeroing is None else with_values(tensor, zeroing.of(model)))
+    for key, zeroing in inside.items():  # what is left is stored in nodes and in bodies
+        found.constants[key].CopyFrom(with_values(model.constants[key], zeroing.of(model)))
+    return found
+
+
+def _by_place(model: Model, zeroings: Iterable[Zeroing]) -> tuple[dict[Place, Zeroing], dict[ConstantKey, Zeroing]]:
+    """Return what is to be changed while it is read from outside, and what is changed in the message."""
     places = Counter(place_of(tensor) for tensor in model.tensors())
-    edits: dict[Place, Zeroing] = {}
-    made: dict[ConstantKey, onnx.TensorProto] = {}
+    outside: dict[Place, Zeroing] = {}
+    inside: dict[ConstantKey, Zeroing] = {}
     for zeroing in (each for each in zeroings if each.zeros):
-        weight = zeroing.weight
-        tensor = model.constants[weight.key]
+        tensor = model.constants[zeroing.weight.key]
         place = place_of(tensor)
         if place is not None and places[place] == 1 and fits(tensor, model.extent(tensor).length):
-            edits[place] = zeroing
+            outside[place] = zeroing
         else:
-            made[weight.key] = with_values(tensor, zeroing.of(model))
-    for tensor in model.proto.graph.initializer:
-        proto.graph.initializer.append(made.pop(("", tensor.name), tensor))
-    found = Model(proto, model.path, {**model.edits, **edits})
-    for key, tensor in made.items():  # what is left is stored in nodes and in bodies
-        found.constants[key].CopyFrom(tensor)
-    return found
+            inside[zeroing.weight.key] = zeroing
+    return outside, inside

@@ -177,7 +177,7 @@ class Zeros(Way[Choice]):
         found = self._permuted.trace
         facts = Facts(found, run.cost, options, made, run.samples, run.judged, curve, seconds)
         zeroings = {each.weight.name: each for each in chosen.zeroings.values()}
-        counted = [zeroed(each, run.dense.model, made.pruned) for each in zeroings.values()]
+        counted = [zeroed(each, run.dense.model, made.pruned, made.repair is not None) for each in zeroings.values()]
         orders = self._permuted.orders
         left = {} if chosen.is_planned else self._chooser.weights.left
         report = report_of_zeros(facts, counted, left, {order.name: len(order.order) for order in orders})

@@ -17,9 +17,11 @@ from onnxprune.axes import Dim, Mask
 from onnxprune.calibrate import Calibration
 from onnxprune.feeds import random_feeds
 from onnxprune.inputs import concrete_inputs
+from onnxprune.linear import layers
 from onnxprune.model import Model
 from onnxprune.recover import Repair, find, repair
 from onnxprune.runtime import Feeds, run
+from onnxprune.tensors import to_tensor
 from onnxprune.tracing import Trace, trace
 
 Array = NDArray[Any]
@@ -64,6 +66,37 @@ def repaired(
     model, done = repair(found, chosen, sliced, Calibration.of(feeds), find(method), memory_limit)
     onnx.checker.check_model(model.proto, full_check=True)
     return Repaired(found, before, model, done, feeds)
+
+
+def with_zeros(
+    proto: onnx.ModelProto,
+    goes: Mapping[str, Mask],
+    method: str = "sequential",
+    batches: int = 12,
+) -> Repaired:
+    """Put zeros into stored weights where `goes` says so, and repair the model on random samples."""
+    found = trace(Model(proto))
+    pruned = Model(copied(proto))
+    for name, mask in goes.items():
+        tensor = pruned.constants["", name]
+        values = np.where(mask, 0, pruned.array(tensor))
+        tensor.CopyFrom(to_tensor(values, tensor.data_type, tensor.name))
+    before = Model(copied(pruned.proto))
+    feeds = batches_for(found, batches)
+    touched = {("", name) for name in goes}
+    model, done = repair(found, {}, pruned, Calibration.of(feeds), find(method), MEMORY, touched=touched)
+    onnx.checker.check_model(model.proto, full_check=True)
+    return Repaired(found, before, model, done, feeds)
+
+
+def smallest(proto: onnx.ModelProto, share: float = 0.5) -> dict[str, Mask]:
+    """Which numbers of each weight of a linear layer are its smallest, by name."""
+    model = Model(proto)
+    found: dict[str, Mask] = {}
+    for layer in layers(model):
+        size = np.abs(model.array(model.constants[layer.weight]))
+        found[layer.weight[1]] = size < np.quantile(size, share)
+    return found
 
 
 def batches_for(found: Trace, count: int, seed: int = 0) -> tuple[Feeds, ...]:
