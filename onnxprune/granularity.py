@@ -76,10 +76,14 @@ class Blocks(Granularity):
 
     def lowest(self, scores: Array, zeros: int) -> Mask:
         """Take the blocks with the lowest sums; of equal ones those that come first."""
-        pooled = self.pooled(scores)
-        goes = np.zeros(pooled.size, bool)
-        goes[np.argsort(pooled, axis=None, kind="stable")[: zeros // self.size]] = True
-        return self.whole(goes.reshape(pooled.shape))
+        pooled, blocks = self.pooled(scores), zeros // self.size
+        if not blocks:
+            return np.zeros(scores.shape, bool)
+        threshold = np.partition(pooled, blocks - 1, axis=None)[blocks - 1]
+        goes = pooled < threshold
+        ties = np.flatnonzero(pooled == threshold)[: blocks - np.count_nonzero(goes)]
+        goes.flat[ties] = True
+        return self.whole(goes)
 
     def _apart(self, scores: Array) -> Array:
         groups, columns, outs = scores.shape

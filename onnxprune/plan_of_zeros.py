@@ -106,7 +106,7 @@ AnyPlan: TypeAlias = "Plan | ZerosPlan"
 
 
 def plan_of_zeros(data: dict[str, Any], folder: Path) -> ZerosPlan:
-    """Return the plan that the fields of a file make. Raises `PlanError`, or whatever a field of a wrong kind leads to."""
+    """Return the plan that the fields of a file make; raises whatever a missing mask or a wrong field leads to."""
     archive = folder / str(data["masks"])
     try:
         with np.load(archive) as stored:

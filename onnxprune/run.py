@@ -99,7 +99,7 @@ class Run:
             return None
 
     def statistics(self, found: Trace, needs: Needs) -> dict[str, Statistics] | None:
-        """Return statistics of what reaches the layers of a traced model, or None where there is no need, or no data."""
+        """Return statistics of what reaches the layers of a traced model; None where there is no need, or no data."""
         if not needs or self.workshop.samples is None:
             return None
         self.phases.enter("calibrating")

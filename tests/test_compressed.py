@@ -95,7 +95,7 @@ def test_one_window_in_so_many_is_measured_behind_the_first_bytes(monkeypatch: p
         """A file of zeros, but for one window in `EVERY`."""
         return b"".join(rng.bytes(WINDOW) if n % EVERY == noisy else bytes(WINDOW) for n in range(4 * EVERY))
 
-    assert measured(file(noisy=1)) == pytest.approx(WINDOW, rel=0.02)  # that of the first bytes alone
+    assert measured(file(noisy=1)) == pytest.approx(WINDOW, rel=0.05)  # that of the first bytes alone
     assert measured(file(noisy=0)) == pytest.approx(WINDOW + 3 * EVERY * WINDOW, rel=0.02)
 
 

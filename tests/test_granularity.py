@@ -83,6 +83,13 @@ def test_of_equal_elements_the_first_go(scores: np.ndarray, zeros: int) -> None:
     assert set(np.flatnonzero(goes)) == set(order[:zeros])
 
 
+def test_the_order_in_memory_makes_no_difference() -> None:
+    scores = np.zeros((1, 4, 6), np.float32)
+    turned = np.asfortranarray(scores)
+    np.testing.assert_array_equal(ELEMENTS.lowest(turned, 5), ELEMENTS.lowest(scores, 5))
+    assert ELEMENTS.lowest(turned, 5).ravel()[:5].all()
+
+
 def test_a_weight_whose_axes_are_no_multiples_has_a_reason() -> None:
     assert Pattern(2, 4).misfit(64, 3) is None
     assert "3 input channels" in str(Pattern(2, 4).misfit(3, 64))

@@ -15,7 +15,6 @@ from onnxprune.attempt import Attempt
 from onnxprune.criteria import Needs
 from onnxprune.errors import BudgetError, PlanError
 from onnxprune.granularity import Granularity, Pattern
-from onnxprune.linear import layers
 from onnxprune.max_drop import Step
 from onnxprune.model import Model
 from onnxprune.options import AUTO, NONE, Options
@@ -28,7 +27,7 @@ from onnxprune.sparsify.check import Claim, check_sparsity
 from onnxprune.sparsify.choice import Choice, Chooser
 from onnxprune.sparsify.criteria import best_criterion, find
 from onnxprune.sparsify.norms import input_norms
-from onnxprune.sparsify.obs import choose_by_obs
+from onnxprune.sparsify.obs import choose_by_obs, reachable
 from onnxprune.sparsify.permuting import Permuted, permute, replay
 from onnxprune.sparsify.result import ZerosResult, zeroed
 from onnxprune.sparsify.weights import find_weights
@@ -155,8 +154,7 @@ class Zeros(Way[Choice]):
         run, found = self._run, self._permuted.trace
         workshop = run.workshop
         assert workshop.samples is not None
-        layered = {layer.weight for layer in layers(found.model)}
-        zeroings = chosen.zeroings
+        layered, zeroings = reachable(found.model), chosen.zeroings
         start = with_zeros(found.model, [each for key, each in zeroings.items() if key not in layered], inline=True)
         run.phases.enter("repairing")
         wanted = {key: each.zeros for key, each in zeroings.items() if key in layered}

@@ -109,7 +109,7 @@ def test_every_weight_has_exactly_the_zeros_that_were_asked_for(method: str | No
 def test_patterns_and_blocks_are_kept_in_the_stored_layout(granularity: Granularity) -> None:
     proto = deep()
     zeros = {key: count for key, count in zeros_for(proto, 0.5).items() if key[1] != "fc.weight"}
-    model, masks, _ = chosen(proto, {key: count // 8 * 8 for key, count in zeros.items()}, granularity)
+    _, masks, _ = chosen(proto, {key: count // 8 * 8 for key, count in zeros.items()}, granularity)
     for key, mask in masks.items():
         by_tap = np.moveaxis(mask, (0, 1), (-2, -1)).reshape(-1, *mask.shape[:2])
         outs, inputs = granularity.outs, granularity.channels
@@ -128,7 +128,7 @@ def test_less_is_lost_than_with_the_smallest_weights(share: float) -> None:
     assert drift(proto, chosen(proto, zeros)[0]) < 0.8 * drift(proto, by_magnitude(proto, zeros))
 
 
-def test_weights_on_inputs_that_repeat_or_never_change_go_without_a_loss() -> None:
+def test_weights_on_inputs_that_repeat_or_never_change_are_the_first_to_go() -> None:
     """Every second input is the one before again, and the last two stand still: 6 of 14 columns say everything."""
     g = Graph()
     x = g.input(64, 6)
@@ -136,11 +136,10 @@ def test_weights_on_inputs_that_repeat_or_never_change_go_without_a_loss() -> No
     still = g.add("Mul", g.add("Gather", x, g.store(np.arange(2)), axis=1), g.store(np.zeros(2, np.float32)))
     w = g.weight(5, 14, fan_in=14)
     g.output(g.add("Gemm", g.add("Concat", twice, still, axis=1), w, transB=1))
-    proto = g.model()
-    model, masks, _ = chosen(proto, {("", w): 5 * 8})
-    mask = masks["", w]
-    assert (mask[:, :12].reshape(5, 6, 2).sum(axis=2) == 1).all() and mask[:, 12:].all()
-    assert drift(proto, model) < 1e-6
+    proto, zeros = g.model(), {("", w): 5 * 8}
+    model, masks, _ = chosen(proto, zeros)
+    assert masks["", w][:, 12:].all()
+    assert drift(proto, model) < 0.1 * drift(proto, by_magnitude(proto, zeros))
 
 
 @pytest.mark.parametrize("method", [None, "sequential"])
@@ -240,10 +239,9 @@ def test_layers_too_wide_for_second_moments_lose_what_counts_least_by_itself(mon
     g.output(g.add("Gemm", g.add("Mul", g.input(64, 12), strength), w, transB=1))
     proto = g.model()
     masks = chosen(proto, {("", w): 30}, method=None)[1]
-    stored = np.concatenate(
-        [run(Model(proto), feeds, [g.nodes[0].output[0]])[0] for feeds in batches_for(proto).batches]
-    )
-    scores = np.square(values(proto)[w]) * np.square(stored).mean(axis=0)
+    scaled = g.nodes[0].output[0]
+    inputs = np.concatenate([run(Model(proto), feeds, [scaled])[0] for feeds in batches_for(proto).batches])
+    scores = np.square(values(proto)[w]) * np.square(inputs).mean(axis=0)
     assert np.array_equal(masks["", w], scores <= np.sort(scores, axis=None)[29])
 
 
@@ -296,4 +294,4 @@ def test_the_choice_is_near_the_best_of_all(zeros: int) -> None:
         by_cost = lowest_of(zeros)(weights[None] ** 2 * np.diag(moments)[:, None])[0]
         simple.append(loss(weights, moments, by_cost) / min(losses))
     assert min(ratios) >= 1 - 1e-9
-    assert np.median(ratios) < 1.5 < np.median(simple), (np.median(ratios), np.median(simple))
+    assert np.median(ratios) < 1.1 < 1.3 < np.median(simple), (np.median(ratios), np.median(simple))
