@@ -43,7 +43,7 @@ def prune(
         calibration: Samples to repair the weights on: a file, a folder, `module:function`, feeds (each a batch as a
             mapping from input names to arrays), `synthetic`, `none` for pure removal, or `auto`: synthetic for channels
             and N:M, none for other zeros.
-        **options: Any field of `onnxprune.options.Options` (granularity, budget, criterion, recover, scope, include, ..)
+        **options: Any field of `onnxprune.options.Options` (granularity, budget, criterion, recover, scope, ...)
             and of `onnxprune.options.DataOptions` (samples, batch_size, labels, mean, std, ...).
 
     Raises:

@@ -79,9 +79,9 @@ def commands(model: Path, out: Path) -> dict[str, list[str]]:
     return {
         "copy": ["-c", COPY.format(chunk=CHUNK), data, f"{out}.data"],
         "read": ["-c", READ.format(chunk=CHUNK), data],
-        "50% zeros": [*prune, "--granularity", "element", "--amount", "0.5", "--no-verify"],
+        "50% zeros": [*prune, "--granularity", "element", "--criterion", "l1", "--amount", "0.5", "--no-verify"],
         "2:4": [*pattern, "--no-verify"],
-        "50% zeros, checked": [*prune, "--granularity", "element", "--amount", "0.5"],
+        "50% zeros, checked": [*prune, "--granularity", "element", "--criterion", "l1", "--amount", "0.5"],
         "2:4, checked": pattern,
     }
 

@@ -136,7 +136,7 @@ def prune(
         str,
         typer.Option(
             "--criterion",
-            help="Importance: obs (auto, with samples), lamp (auto, without; l1 for zeros), l1, l2, wanda, random; for "
+            help="Importance: obs (auto, with samples), lamp (auto, without), l1, l2, wanda, random; for "
             "channels also variance, apoz, fpgm, bn-scale.",
             rich_help_panel=HOW,
         ),

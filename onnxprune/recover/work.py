@@ -124,7 +124,7 @@ class Work:
         if not rows.are_finite:
             return "its values on the samples are not finite"
         if self._cut is not None:
-            rows = self._cut(job.dense, rows)
+            rows = self._with_zeros(job, rows, self._cut)
         found = self._recovery.method(rows)
         weight = job.pruned.weight[1]
         values = {weight: job.pruned.stored(rows.matrix + found.matrix, self._array(weight))}
@@ -136,7 +136,15 @@ class Work:
         for name, corrected in values.items():
             if not np.array_equal(corrected, self._array(name)):
                 self._overwrite(name, corrected)
+                self.changed.add(name)
         return LayerRepair(job.pruned.name, _missed(rows, None), _missed(rows, found))
+
+    def _with_zeros(self, job: Job, rows: Rows, cut: Cut) -> Rows:
+        """Put zeros into one layer, which stay there even if it cannot be corrected; they are no correction."""
+        found = cut(job.dense, rows)
+        weight = job.pruned.weight[1]
+        self._overwrite(weight, job.pruned.stored(np.where(found.frozen, 0, rows.matrix), self._array(weight)))
+        return found
 
     def _matrix(self, job: Job) -> Array:
         return job.pruned.matrix(self._array(job.pruned.weight[1]))
@@ -152,7 +160,6 @@ class Work:
 
     def _overwrite(self, name: str, values: Array) -> None:
         """Store new values under a name, in the type that they had."""
-        self.changed.add(name)
         for model in {id(model): model for model in (self.result, self.pruned)}.values():
             tensor = model.constants["", name]
             doc, stored_as = tensor.doc_string, tensor.name

@@ -15,6 +15,7 @@ from onnxprune.options import Options
 from onnxprune.scales import Scales
 from onnxprune.sparsify import schedule
 from onnxprune.sparsify.criteria import ElementCriterion, Evidence, find
+from onnxprune.sparsify.lamp import LampScores
 from onnxprune.sparsify.ranking import Scores
 from onnxprune.sparsify.threshold import Cut
 from onnxprune.sparsify.weights import Weights
@@ -22,9 +23,6 @@ from onnxprune.sparsify.write import Zeroing
 from onnxprune.tracing import Trace
 
 Array = NDArray[Any]
-
-MAGNITUDE = "l1"
-"""What says how many go of each weight where a criterion's scores do not compare across weights."""
 
 
 @dataclass(frozen=True)
@@ -81,7 +79,8 @@ class Chooser:
             return schedule.by_fan(self.weights.found, scores, wanted, most)
         if self.criterion.is_global:
             return schedule.by_ranking(scores, wanted, most, self.on_progress)
-        rates = schedule.by_ranking(self.scored_by(MAGNITUDE), wanted, most, self.on_progress)
+        lamp = [LampScores(squares) for squares in self.scored_by("l2")]
+        rates = schedule.by_ranking(lamp, wanted, most, self.on_progress)
         return schedule.each(scores, [rate.zeros for rate in rates])
 
     def scored_by(self, criterion: str) -> list[Scores]:

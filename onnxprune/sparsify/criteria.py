@@ -44,7 +44,7 @@ class ElementCriterion:
     """A criterion for single weights.
 
     `by_element`: the score of a number depends on it alone, so that a weight may be scored in parts. `is_global`:
-    scores of different weights can be ranked together; otherwise the ranking of magnitudes says how many go of each.
+    scores of different weights can be ranked together; otherwise `sparsify.lamp` says how many go of each.
     """
 
     name: str
@@ -81,7 +81,7 @@ def find(name: str) -> ElementCriterion:
 
 def best_criterion(with_data: bool) -> str:
     """Return the criterion that the benchmarks show best with or without samples (docs/benchmarks.md)."""
-    return "obs" if with_data else "l1"
+    return "obs" if with_data else "lamp"
 
 
 @element_criterion("l1", by_element=True)
@@ -104,20 +104,10 @@ def random(weights: Array, evidence: Evidence) -> Array:
     return np.where(weights == 0, np.float32(0), drawn)
 
 
-@element_criterion("lamp")
+@element_criterion("lamp", by_element=True, is_global=False)
 def lamp(weights: Array, evidence: Evidence) -> Array:
-    """Return w^2 divided by the sum of v^2 over all |v| >= |w| of the same weight.
-
-    Lee et al., "Layer-adaptive Sparsity for the Magnitude-based Pruning", 2021, equation 3: ranked over all weights,
-    the scores say by themselves how many go of each.
-    """
-    squares = np.square(weights, dtype=np.float32).ravel()
-    order = np.argsort(squares, kind="stable")
-    ascending = squares[order]
-    at_least = np.cumsum(ascending[::-1], dtype=np.float64)[::-1]
-    scores = np.empty_like(squares)
-    scores[order] = ascending / np.maximum(at_least, np.finfo(np.float64).tiny)
-    return scores.reshape(weights.shape)
+    """Return |w|: how many go of each weight, and so what LAMP is, says `sparsify.lamp`."""
+    return np.abs(weights)
 
 
 @element_criterion("wanda", needs=Needs.MOMENTS, is_global=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import onnx
@@ -10,12 +11,24 @@ import pytest
 from graphs import Graph
 from networks import Net, branchy, plain, values
 from onnx import helper
-from repairs import REPAIRABLE, convolutions, copied, gemms, in_half, repaired, smallest, with_zeros
+from repairs import (
+    MEMORY,
+    REPAIRABLE,
+    batches_for,
+    convolutions,
+    copied,
+    gemms,
+    in_half,
+    repaired,
+    smallest,
+    with_zeros,
+)
 
 from onnxprune.axes import Mask
-from onnxprune.linear import layers
+from onnxprune.calibrate import Calibration
+from onnxprune.linear import Layer, layers
 from onnxprune.model import Model
-from onnxprune.recover import RECOVERIES
+from onnxprune.recover import RECOVERIES, Correction, Recovery, Rows, repair
 from onnxprune.recover.jobs import Jobs, find_jobs
 from onnxprune.tracing import trace
 
@@ -103,6 +116,28 @@ def test_a_dense_model_without_losses_is_left_alone() -> None:
     assert done.model.proto == done.sliced.proto and not done.repair.layers and not done.repair.left
 
 
+def test_zeros_stay_where_a_correction_cannot_be_stored() -> None:
+    """A layer is cut and moved, then given weights beyond all bounds: what is left is the dense one with zeros."""
+    proto = plain()
+    mask = smallest(proto)["conv2.weight"]
+
+    def cut(layer: Layer, rows: Rows) -> Rows:
+        return replace(rows, matrix=np.where(layer.matrix(mask), 0, 2 * rows.matrix)) if layer.name == "conv2" else rows
+
+    def huge(rows: Rows) -> Correction:
+        return Correction(np.where(rows.frozen, 0, np.inf), np.zeros_like(rows.bias))
+
+    found = trace(Model(proto))
+    model, done = repair(
+        found, {}, Model(copied(proto)), Calibration.of(batches_for(found, 5)), Recovery("huge", True, huge), MEMORY,
+        touched={("", "conv2.weight")}, cut=cut,
+    )  # fmt: skip
+    assert not done.layers and all("too large" in reason for reason in done.left.values())
+    before, after = values(proto), values(model.proto)
+    assert np.array_equal(after.pop("conv2.weight"), np.where(mask, 0, before["conv2.weight"]))
+    assert all(np.array_equal(value, before[name]) for name, value in after.items()) and not done.recovered
+
+
 # Zeros that were there before channels went
 
 
@@ -160,6 +195,18 @@ def test_without_room_no_constant_is_added() -> None:
     jobs = find_jobs(trace(Model(proto)), {}, pruned, {("", "conv0.weight")}, with_room=False)
     assert len(jobs.found) == 6 and all(job.room is None for job in jobs.found)
     assert jobs.added == () and pruned.proto == proto
+
+
+def test_a_layer_of_unknown_rank_can_be_one_of_them() -> None:
+    """Its rows were not pruned: nothing was."""
+    g = Graph()
+    x, w = g.input(2, 5), g.weight(5, 3)
+    g.output(g.add("MatMul", g.add("Relu", x), w))
+    proto = g.model()
+    found = trace(Model(proto))
+    unknown = {name: replace(tensor, axes=None) for name, tensor in found.tensors.items()}
+    jobs = find_jobs(replace(found, tensors=unknown), {}, Model(copied(proto)), {("", w)})
+    assert len(jobs.found) == 1 and not jobs.left
 
 
 def shared() -> tuple[onnx.ModelProto, set[tuple[str, str]]]:

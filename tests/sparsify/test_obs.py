@@ -143,14 +143,15 @@ def test_weights_on_inputs_that_repeat_or_never_change_are_the_first_to_go() -> 
 
 
 @pytest.mark.parametrize("method", [None, "sequential"])
-def test_zeros_that_were_there_stay_and_count(method: str | None) -> None:
+@pytest.mark.parametrize("share", [0.32, 0.6])
+def test_zeros_that_were_there_stay_and_count(share: float, method: str | None) -> None:
     proto = deep()
-    zeros = zeros_for(proto, 0.6)
+    zeros = zeros_for(proto, share)
     before: dict[ConstantKey, Mask] = {}
     for key in zeros:
         tensor = next(tensor for tensor in proto.graph.initializer if tensor.name == key[1])
         weights = numpy_helper.to_array(tensor).copy()
-        weights[np.random.default_rng(0).random(weights.shape) < 0.3] = 0
+        weights.ravel()[np.random.default_rng(0).permutation(weights.size)[: int(0.3 * weights.size)]] = 0
         tensor.CopyFrom(numpy_helper.from_array(weights, tensor.name))
         before[key] = weights == 0
     masks = chosen(proto, zeros, method=method)[1]
@@ -160,16 +161,51 @@ def test_zeros_that_were_there_stay_and_count(method: str | None) -> None:
     assert all(np.array_equal(masks[key], before[key]) for key in zeros)
 
 
-def test_weights_that_make_no_difference_come_behind_those_that_are_zero() -> None:
-    """Both have no input to speak of; of equal scores the first would go."""
+@pytest.mark.parametrize("still", [2, 6])
+@pytest.mark.parametrize("widest", [1, 6144])
+def test_weights_that_make_no_difference_come_behind_those_that_are_zero(
+    still: int, widest: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Some inputs, or all, are always zero; of equal scores the first would go."""
+    monkeypatch.setattr("onnxprune.calibrate.statistics.WIDEST", widest)
     g = Graph()
     weights = g.random(4, 6)
     weights[:, 4:] = 0
-    still = g.add("Mul", g.input(64, 6), g.store(np.array([0, 0, 1, 1, 1, 1], np.float32)))
+    x = g.add("Mul", g.input(64, 6), g.store((np.arange(6) >= still).astype(np.float32)))
     w = g.store(weights.astype(np.float32))
-    g.output(g.add("Gemm", still, w, transB=1))
-    masks = chosen(g.model(), {("", w): 12}, method=None)[1]
-    assert masks["", w][:, 4:].all() and np.count_nonzero(masks["", w][:, :2]) == 4
+    g.output(g.add("Gemm", x, w, transB=1))
+    mask = chosen(g.model(), {("", w): 12}, method=None)[1]["", w]
+    assert mask[:, 4:].all() and np.count_nonzero(mask[:, : min(still, 4)]) == np.count_nonzero(mask[:, :4]) == 4
+
+
+@pytest.mark.parametrize("widest", [1, 6144])
+def test_inputs_that_never_change_count_only_where_no_bias_can_take_them_over(
+    widest: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("onnxprune.calibrate.statistics.WIDEST", widest)
+    g = Graph()
+    level = g.store(np.array([5, 5, 5, 0, 0, 0], np.float32))
+    x = g.add("Mul", g.input(64, 6), g.store(np.array([0, 0, 0, 1, 1, 1], np.float32)))
+    w = g.store(np.ones((4, 6), np.float32))
+    g.output(g.add("Gemm", g.add("Add", x, level), w, g.store(np.zeros(4, np.float32)), transB=1))
+    with_bias, without = (chosen(g.model(), {("", w): 12}, method=method)[1]["", w] for method in ("bias", None))
+    assert with_bias[:, :3].all() and without[:, 3:].all()
+
+
+def test_it_counts_what_a_weight_has_to_do_now_not_what_it_had_to_do() -> None:
+    """The dense layer reads the second of two equal inputs; where that fell silent, the first has to take over."""
+    g = Graph()
+    first = g.store(np.array([[1, 0], [1, 0], [0, 0.5]], np.float32))
+    x = g.add("Gemm", g.input(64, 2), first, transB=1)
+    w = g.store(np.array([[0.01, 1, 1]], np.float32))
+    g.output(g.add("Gemm", x, w, transB=1))
+    proto, start = g.model(), copied(g.model())
+    silent = start.constants["", first]
+    silent.CopyFrom(numpy_helper.from_array(np.array([[1, 0], [0, 0], [0, 0.5]], np.float32), first))
+    _, masks, _ = choose_by_obs(
+        trace(Model(proto)), start, {("", w): 2}, ELEMENTS, batches_for(proto), MEMORY, find("sequential")
+    )
+    assert masks["", w].tolist() == [[False, True, True]]
 
 
 def test_without_a_repair_no_other_number_changes() -> None:
@@ -194,6 +230,16 @@ def test_layers_without_zeros_behind_those_with_some_are_repaired() -> None:
     assert done.method == "sequential" and {"conv1.weight", "conv2.weight"} <= set(done.recovered)
     assert values(model.proto)["conv0.weight"].tobytes() == values(proto)["conv0.weight"].tobytes()
     assert drift(proto, model) < 0.5 * drift(proto, chosen(proto, zeros, method=None)[0])
+
+
+def test_zeros_alone_are_no_correction() -> None:
+    """Moving biases moves no weight: of the weights that have zeros now, none is listed as recovered."""
+    proto = deep()
+    model, masks, done = chosen(proto, zeros_for(proto, 0.5), method="bias")
+    assert done is not None and all(name.endswith("bias") for name in done.recovered)
+    for key, mask in masks.items():
+        before, after = (values(each.proto)[key[1]] for each in (Model(proto), model))
+        assert np.array_equal(after, np.where(mask, 0, before))
 
 
 def test_weights_of_several_layers_are_left_as_they_are_and_are_not_reachable() -> None:

@@ -54,8 +54,7 @@ def choose_by_obs(
     model, repaired = repair(
         trace, {}, start, calibration, recovery or UNREPAIRED, memory_limit, on_progress, zeros.keys(), surgery.cut
     )
-    stored = {key: model.array(model.constants[key]) == 0 for key in surgery.chosen}
-    masks = {key: mask for key, mask in stored.items() if np.count_nonzero(mask) >= surgery.chosen[key]}
+    masks = {key: np.asarray(model.array(model.constants[key]) == 0) for key in surgery.done}
     return model, masks, repaired if recovery is not None else None
 
 
@@ -69,12 +68,12 @@ UNREPAIRED = Recovery("none", sequential=True, method=_unrepaired, moves_biases=
 
 @dataclass(frozen=True)
 class _Surgery:
-    """How many zeros to choose in which weights, and how many were `chosen` so far."""
+    """How many zeros to choose in which weights, and where that was `done`."""
 
     zeros: Mapping[ConstantKey, int]
     granularity: Granularity
     recovery: Recovery | None
-    chosen: dict[ConstantKey, int] = field(default_factory=dict)
+    done: set[ConstantKey] = field(default_factory=set)
 
     def cut(self, layer: Layer, rows: Rows) -> Rows:
         """Put zeros into the matrix of a layer, which is fitted to its inputs first so that they tell what it needs."""
@@ -86,11 +85,10 @@ class _Surgery:
             fitted = (fitted + self.recovery.method(rows).matrix).astype(fitted.dtype)
 
         def lowest(scores: Array) -> Mask:
-            return self.granularity.lowest(np.where(rows.frozen, BELOW_ALL, scores), zeros) | rows.frozen
+            return self.granularity.lowest(np.where(rows.frozen, BELOW_ALL, scores), zeros)
 
-        goes = _goes(fitted, rows, lowest)
-        self.chosen[layer.weight] = int(np.count_nonzero(goes))
-        return replace(rows, matrix=np.where(goes, 0, fitted).astype(fitted.dtype))
+        self.done.add(layer.weight)
+        return replace(rows, matrix=np.where(_goes(fitted, rows, lowest), 0, fitted).astype(fitted.dtype))
 
 
 def _goes(weights: Array, rows: Rows, lowest: Callable[[Array], Mask]) -> Mask:
