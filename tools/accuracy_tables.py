@@ -88,6 +88,45 @@ def real(found: Rows) -> str:
     return table(["model", "metric", "removed", "dense", "real samples", "synthetic", "no repair"], rows)
 
 
+def zeros(found: Rows) -> Iterator[str]:
+    """Yield what zeros in place keep of the accuracy."""
+    own = list(cases("zeros"))
+    for task in dict.fromkeys(case.task for case in own):
+        dense = found["dense"].get(task, {}).get("accuracy")
+        yield f"### {task}: zeros in place, accuracy in percent" + _dense(dense)
+        same = _where(own, task=task, criterion="auto", recover="auto", scope="global")
+        rows = [
+            [f"{granularity}, {amount:.0%}", *(_accuracy(found, _where(alike, data=data)) for data in DATA)]
+            for granularity, amount in dict.fromkeys((case.granularity, case.amount) for case in same)
+            for alike in [_where(same, granularity=granularity, amount=amount, permute=True)]
+        ]
+        rows += [
+            ["2:4, --no-permute", *(_accuracy(found, _where(same, permute=False, data=data)) for data in DATA)],
+        ]
+        yield table(["zeros", "512 unlabelled samples", "no data (synthetic)", "no data, no repair"], rows)
+    element = _where(own, task=CNNS[0], granularity="element")
+    amounts = list(dict.fromkeys(case.amount for case in element))
+    yield f"### {CNNS[0]}: element zeros by criterion and schedule, accuracy in percent"
+    ways = dict.fromkeys(
+        (case.criterion, case.scope, case.data, case.recover) for case in element if case.data != "synthetic"
+    )
+    rows = []
+    for criterion, scope, data, recover in ways:
+        alike = _where(element, criterion=criterion, scope=scope, data=data, recover=recover)
+        name = {"real": "obs", "none": "lamp"}[data] if criterion == "auto" else criterion
+        repaired = "yes" if recover == "auto" and data == "real" else "no"
+        rows.append([name, scope, repaired, *(_accuracy(found, _where(alike, amount=amount)) for amount in amounts)])
+    yield table(["criterion", "scope", "repaired", *(f"{amount:.0%}" for amount in amounts)], rows)
+
+
+def _accuracy(found: Rows, wanted: Iterable[Case]) -> str:
+    return shown(scores(found, wanted, "accuracy"))
+
+
+def _dense(accuracy: float | None) -> str:
+    return "" if accuracy is None else f", dense {accuracy:.1%}".rstrip("%")
+
+
 def _where(wanted: Iterable[Case], **fields: Any) -> list[Case]:
     return [case for case in wanted if all(getattr(case, name) == value for name, value in fields.items())]
 
@@ -100,12 +139,13 @@ def sections(found: Rows) -> Iterator[str]:
     """Yield all tables under their headings."""
     for task in (*CNNS, "vision_transformer"):
         dense = found["dense"].get(task, {}).get("accuracy")
-        yield f"### {task}" + ("" if dense is None else f": accuracy in percent, dense {dense:.1%}".rstrip("%"))
+        yield f"### {task}: accuracy in percent" + _dense(dense)
         yield by_data(found, task)
     yield "### What each repair buys: criterion `obs`, 512 samples, accuracy in percent"
     yield by_choice(found, "recovery", "recover")
     yield "### What each criterion buys: sequential repair, 512 samples, accuracy in percent"
     yield by_choice(found, "criteria", "criterion")
+    yield from zeros(found)
     yield "### Other tools at the same share of parameters, accuracy in percent"
     yield peers(found)
     yield "### Real models"
