@@ -13,6 +13,9 @@ PHASES = tuple(
     "reading tracing calibrating scoring permuting selecting slicing zeroing verifying repairing judging".split()
 )
 
+WRITING = "writing"
+"""What comes after a run: a phase of its own, whose seconds no report has."""
+
 
 def in_silence(name: str, share: float) -> None:
     """Report to nobody."""

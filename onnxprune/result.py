@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from onnxprune.apply import Changes
 from onnxprune.axes import Dim, Mask
 from onnxprune.compressed import compressed_size
 from onnxprune.model import Model
+from onnxprune.phases import WRITING, OnPhase, in_silence
 from onnxprune.plan import Plan
 from onnxprune.plan_of_zeros import AnyPlan
 from onnxprune.report import Before, Report
@@ -42,10 +43,16 @@ class Result(ABC):
         """The pruned model. Zeros in external data are put in here, which takes the memory of the whole model."""
         return in_one_piece(self.pruned) if self.pruned.edits else self.pruned.proto
 
-    def save(self, path: str | Path, overwrite: bool = False, plan: str | Path | None = None) -> None:
+    def save(
+        self,
+        path: str | Path,
+        overwrite: bool = False,
+        plan: str | Path | None = None,
+        on_phase: OnPhase = in_silence,
+    ) -> None:
         """Write the pruned model and, where asked for, the plan: both whole or neither. Raises `OutputError`."""
-        path = Path(path)
-        pruned = save_model(self._stored(), path, overwrite, {} if plan is None else self.plan.files(Path(plan)))
+        path, others = Path(path), {} if plan is None else self.plan.files(Path(plan))
+        pruned = save_model(self._stored(), path, overwrite, others, partial(on_phase, WRITING))
         self.report.output = str(path)
         source = self.trace.model
         if source.path is not None:

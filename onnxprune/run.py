@@ -73,7 +73,9 @@ class Run:
         if recovery is not None and samples is None:
             raise UsageError(f"--recover {name} needs samples: it cannot be used with --calibration none")
         if samples is None and options.max_drop is not None:
-            raise UsageError("--max-drop needs samples to judge by: it cannot be used with --calibration none")
+            raise UsageError(
+                "--max-drop needs samples to judge by: give some with --calibration, or let it make some up (synthetic)"
+            )
         judge = None
         if samples is not None:
             share = HELD_BACK if options.max_drop is None else HELD_BACK_FOR_SEARCH

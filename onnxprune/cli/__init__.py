@@ -352,10 +352,12 @@ def _target(model: Path, output: Path | None) -> Path:
 
 def _finish(result: Result, target: Path | None, overwrite: bool, as_json: bool, plan: Path | None = None) -> None:
     """Write the model and the plan, the model only if this is no dry run, and print what was done."""
+    from onnxprune.phases import WRITING
     from onnxprune.report.terminal import show_report
 
     if target is not None:
-        result.save(target, overwrite, plan)
+        with progress((WRITING,)) as on_phase:
+            result.save(target, overwrite, plan, on_phase)
     elif plan is not None:
         result.plan.save(plan, overwrite)
     if as_json:

@@ -26,8 +26,18 @@ def show_report(report: Report, console: Console) -> None:
     _show_repair(report, console)
     for warning in report.warnings:
         console.print(Text(f"warning: {warning}", style="yellow"))
+    if report.storage is not None:
+        console.print(_storage(report.storage))
     if report.output:
         console.print(Text.assemble("written to ", (report.output, "bold")))
+
+
+def _storage(storage: dict[str, Any]) -> Text:
+    saved = storage["saved"]
+    spared = f", which takes {amount(sum(saved.values()))} bytes less" if saved else ""
+    return Text(
+        f"{len(saved)} tensors are stored sparse{spared}; {len(storage['left'])} would not be smaller or cannot"
+    )
 
 
 def _show_repair(report: Report, console: Console) -> None:

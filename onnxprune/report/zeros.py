@@ -46,8 +46,9 @@ def report_of_zeros(
     report.warnings.extend(warnings_of(facts, report))
     if facts.samples is None and any(layer.zeros for layer in zeroed):
         report.warnings.append(
-            "nothing protected the accuracy, and it was not looked at: weights were zeroed by what they are alone; some "
-            "500 unlabelled samples (--calibration FOLDER), or made-up ones (synthetic), repair the rest and show the loss"
+            "nothing protected the accuracy, and it was not looked at: weights were zeroed by what they are alone; "
+            "some 500 unlabelled samples (--calibration FOLDER), or made-up ones (--calibration synthetic), repair the "
+            "rest and show what is lost"
         )
     return report
 

@@ -111,6 +111,15 @@ def test_before_it_is_written_a_report_says_what_was_promised(tmp_path: Path) ->
     assert result.report.sparsity["zeros"] == {"before": 0, "after": promised["after"]}
 
 
+def test_writing_tells_how_far_it_is(tmp_path: Path) -> None:
+    source = stored_outside(plain(), tmp_path / "net.onnx")
+    seen: list[tuple[str, float]] = []
+    result = onnxprune.prune(source, granularity="element", calibration="none")
+    result.save(tmp_path / "out.onnx", on_phase=lambda *at: seen.append(at))
+    shares = [share for name, share in seen if name == "writing"]
+    assert len(shares) > 2 and shares == sorted(shares) and shares[-1] == 1
+
+
 def test_two_tensors_at_one_place_in_the_file_are_told_apart(tmp_path: Path) -> None:
     """A weight and a table that happen to share their bytes: only the weight gets zeros."""
     proto = plain()
