@@ -7,6 +7,7 @@ number and, for messages, its length in front. So all but the weights is seriali
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import onnx
 from google.protobuf.message import Message
@@ -48,16 +49,19 @@ def _around(message: Message, left_out: str) -> tuple[bytes, bytes]:
     parts = type(message)(), type(message)()
     number = message.DESCRIPTOR.fields_by_name[left_out].number
     for field, value in message.ListFields():
-        part = parts[field.number > number]
-        if field.name == left_out:
-            continue
-        if isinstance(value, (int, float, str, bytes)):
-            setattr(part, field.name, value)
-        elif isinstance(value, Message):
-            getattr(part, field.name).CopyFrom(value)
-        else:
-            getattr(part, field.name).MergeFrom(value)
+        if field.name != left_out:
+            copy_field(parts[field.number > number], field.name, value)
     return parts[0].SerializeToString(), parts[1].SerializeToString()
+
+
+def copy_field(message: Message, name: str, value: Any) -> None:
+    """Put a value of another message of the same kind into a field."""
+    if isinstance(value, (int, float, str, bytes)):
+        setattr(message, name, value)
+    elif isinstance(value, Message):
+        getattr(message, name).CopyFrom(value)
+    else:
+        getattr(message, name).MergeFrom(value)
 
 
 def _header(message: Message, field: str, length: int) -> bytes:

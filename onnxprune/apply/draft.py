@@ -15,6 +15,7 @@ from onnxprune.cost import Counts
 from onnxprune.model import Model, NodeKey
 from onnxprune.sizes import Size
 from onnxprune.tracing import Trace
+from onnxprune.wire import copy_field
 
 
 @dataclass
@@ -114,15 +115,9 @@ def copy_without_weights(model: onnx.ModelProto) -> onnx.ModelProto:
 
 
 def _copy_fields(source: Message, target: Message, left_out: str) -> None:
-    for descriptor, value in source.ListFields():
-        if descriptor.name == left_out:
-            continue
-        if isinstance(value, (int, float, str, bytes)):
-            setattr(target, descriptor.name, value)
-        elif isinstance(value, Message):
-            getattr(target, descriptor.name).CopyFrom(value)
-        else:
-            getattr(target, descriptor.name).MergeFrom(value)
+    for field, value in source.ListFields():
+        if field.name != left_out:
+            copy_field(target, field.name, value)
 
 
 def _names(graph: onnx.GraphProto) -> Iterator[str]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +12,6 @@ from numpy.typing import NDArray
 from onnxprune.apply import Changes
 from onnxprune.external import place_of
 from onnxprune.model import Model
-from onnxprune.phases import OnPhase, in_silence
 from onnxprune.plan_of_zeros import PlanOrder, ZerosPlan
 from onnxprune.report.zeros import Zeroed, count
 from onnxprune.result import Result
@@ -31,15 +29,8 @@ class ZerosResult(Result):
     orders: tuple[PlanOrder, ...]
     changes: Changes
 
-    def save(
-        self,
-        path: str | Path,
-        overwrite: bool = False,
-        plan: str | Path | None = None,
-        on_phase: OnPhase = in_silence,
-    ) -> None:
-        """Write the model and, where asked for, the plan; what was written is counted. Raises `OutputError`."""
-        super().save(path, overwrite, plan, on_phase)
+    def count_what_was_written(self) -> None:
+        """Put the zeros into the report that were counted on the way into the file."""
         if self.pruned.edits:
             model = self.trace.model
             count(self.report, [zeroed(each, model, self.pruned, repaired=False) for each in self.zeroings.values()])
