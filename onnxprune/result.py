@@ -59,10 +59,10 @@ class Result(ABC):
             dense = [source.path, *sorted(source.data_files())]
             self.report.bytes = Before(*(sum(file.stat().st_size for file in files) for files in (dense, pruned)))
             self.report.compressed = Before(compressed_size(dense), compressed_size(pruned))
-        self.count_what_was_written()
+        self._note_what_was_written()
 
-    def count_what_was_written(self) -> None:
-        """Put what is only known of a written model into the report: nothing, unless a kind of result has such."""
+    def _note_what_was_written(self) -> None:  # noqa: B027  (most kinds of result know everything before)
+        """Put into the report what is only known of a written model."""
 
     def _stored(self) -> Model:
         """Return the model as it is to be stored; sparse tensors are shown to load unless nothing is to be shown."""

@@ -115,9 +115,9 @@ def copy_without_weights(model: onnx.ModelProto) -> onnx.ModelProto:
 
 
 def _copy_fields(source: Message, target: Message, left_out: str) -> None:
-    for field, value in source.ListFields():
-        if field.name != left_out:
-            copy_field(target, field.name, value)
+    for descriptor, value in source.ListFields():
+        if descriptor.name != left_out:
+            copy_field(target, descriptor.name, value)
 
 
 def _names(graph: onnx.GraphProto) -> Iterator[str]:

@@ -29,7 +29,7 @@ class ZerosResult(Result):
     orders: tuple[PlanOrder, ...]
     changes: Changes
 
-    def count_what_was_written(self) -> None:
+    def _note_what_was_written(self) -> None:
         """Put the zeros into the report that were counted on the way into the file."""
         if self.pruned.edits:
             model = self.trace.model
