@@ -66,11 +66,11 @@ class Zeros(Way[Choice]):
     @cached_property
     def _chooser(self) -> Chooser:
         """What chooses, made for the model with its channels in the best order."""
+        chooser = self._chooser_for(self._permuted.trace)
         if isinstance(self._granularity, Pattern) and self._run.options.permute:
-            chooser = self._chooser_for(self._permuted.trace)
             self._run.phases.enter("permuting")
             self._permuted = permute(self._run, chooser, self._granularity, self._check)
-        return self._chooser_for(self._permuted.trace)
+        return self._chooser_for(self._permuted.trace) if self._permuted.orders else chooser
 
     def _chooser_for(self, found: Trace) -> Chooser:
         run = self._run
