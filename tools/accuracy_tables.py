@@ -110,13 +110,16 @@ def zeros(found: Rows) -> Iterator[str]:
     ways = dict.fromkeys(
         (case.criterion, case.scope, case.data, case.recover) for case in element if case.data != "synthetic"
     )
-    rows = []
+    rows: dict[tuple[str, str, str], list[str]] = {}
     for criterion, scope, data, recover in ways:
         alike = _where(element, criterion=criterion, scope=scope, data=data, recover=recover)
         name = {"real": "obs", "none": "lamp"}[data] if criterion == "auto" else criterion
         repaired = "yes" if recover == "auto" and data == "real" else "no"
-        rows.append([name, scope, repaired, *(_accuracy(found, _where(alike, amount=amount)) for amount in amounts)])
-    yield table(["criterion", "scope", "repaired", *(f"{amount:.0%}" for amount in amounts)], rows)
+        rows.setdefault((name, scope, repaired), [_accuracy(found, _where(alike, amount=amount)) for amount in amounts])
+    yield table(
+        ["criterion", "scope", "repaired", *(f"{amount:.0%}" for amount in amounts)],
+        ([*way, *cells] for way, cells in rows.items()),
+    )
 
 
 def _accuracy(found: Rows, wanted: Iterable[Case]) -> str:
