@@ -112,7 +112,9 @@ def plan_of_zeros(data: dict[str, Any], folder: Path) -> ZerosPlan:
         with np.load(archive) as stored:
             missing = sorted(set(data["zeros"]) - set(stored.files))
     except (OSError, ValueError, zipfile.BadZipFile) as error:
-        raise PlanError(f"{archive}: the masks of the plan cannot be read ({error})") from error
+        raise PlanError(
+            f"{archive}: the masks of the plan cannot be read ({getattr(error, 'strerror', None) or error})"
+        ) from error
     if missing:
         raise PlanError(f"{archive}: has no mask for '{missing[0]}'")
     Options.of(data["request"])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterator
 from math import prod
 from typing import Any
 
@@ -188,7 +190,18 @@ def _layers(report: Report, sparsity: dict[str, Any]) -> RenderableType:
     note = f"{sparsity['granularity']} zeros in {len(shares)} weights, {len(report.not_pruned)} left as they were"
     if sparsity["permuted"]:
         note += f"; {len(sparsity['permuted'])} dims have their units in another order"
-    return Group(table, Text(note, style="dim")) if shares else Text(note, style="dim")
+    if (same := sparsity.get("same_outputs")) is not None:
+        note += f", with the same outputs (largest error {same['max_rel_error']:.1e}, {same['verdict']})"
+    whys = [Text(f"left: {line}", style="dim") for line in _left(report.not_pruned)]
+    return Group(*([table] if shares else []), Text(note, style="dim"), *whys)
+
+
+def _left(entries: list[dict[str, str]]) -> Iterator[str]:
+    """Yield why weights were left as they are, the most frequent reasons first, each with a weight."""
+    reasons = Counter(entry["reason"] for entry in entries)
+    for reason, count in reasons.most_common(MOST_PRUNED):
+        first = next(entry["name"] for entry in entries if entry["reason"] == reason)
+        yield f"{first}{f' and {count - 1} more' if count > 1 else ''}: {reason}"
 
 
 def _dims(report: Report) -> RenderableType:

@@ -16,6 +16,7 @@ from onnxprune.runtime import is_large
 from onnxprune.sparsify.choice import Chooser
 from onnxprune.sparsify.permutation import Reader, find_orders, same_outputs
 from onnxprune.tracing import Trace, trace
+from onnxprune.verify import Verification
 
 LOSS = "obs"
 """The criterion by which orders are compared: squares, since what a pattern costs is a sum of squares."""
@@ -23,10 +24,14 @@ LOSS = "obs"
 
 @dataclass(frozen=True)
 class Permuted:
-    """The trace of a model whose channels may be in another order than they were, and those orders."""
+    """The trace of a model whose channels may be in another order than they were, and those orders.
+
+    `check` is what showed the outputs to be the same, where that was asked for.
+    """
 
     trace: Trace
     orders: tuple[PlanOrder, ...] = ()
+    check: Verification | None = None
 
 
 def permute(run: Run, chooser: Chooser, pattern: Pattern, check: bool) -> Permuted:
@@ -60,9 +65,9 @@ def replay(run: Run, plan: ZerosPlan, check: bool) -> Permuted:
 def _reordered(run: Run, found: Trace, orders: Mapping[Dim, Order], check: bool) -> Permuted:
     if not orders:
         return Permuted(run.dense)
-    model = reorder(found, orders)
+    model, shown = reorder(found, orders), None
     if check:
         feeds = run.workshop.feeds
-        same_outputs(found, model, usable_feeds(found, run.options.seed) if feeds is None else feeds)
+        shown = same_outputs(found, model, usable_feeds(found, run.options.seed) if feeds is None else feeds)
     planned = (PlanOrder(found.names[dim], order.tolist(), member_names(found, dim)) for dim, order in orders.items())
-    return Permuted(trace(model, allow_norm=run.options.allow_norm), tuple(planned))
+    return Permuted(trace(model, allow_norm=run.options.allow_norm), tuple(planned), shown)

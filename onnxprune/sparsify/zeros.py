@@ -179,5 +179,9 @@ class Zeros(Way[Choice]):
         orders = self._permuted.orders
         left = {} if chosen.is_planned else self._chooser.weights.left
         report = report_of_zeros(facts, counted, left, {order.name: len(order.order) for order in orders})
+        if (same := self._permuted.check) is not None and report.sparsity is not None:
+            report.sparsity["same_outputs"] = same.as_dict()
+            if same.verdict == "vacuous":
+                report.warnings.append("on these inputs a mistake in the order of channels would not have been seen")
         report.warnings.extend((*run.warnings, *made.warnings))
         return ZerosResult(report, made.pruned, run.dense, zeroings, orders, made.changes)

@@ -21,13 +21,14 @@ def same_outputs(trace: Trace, reordered: Model, feeds: Feeds) -> Verification:
     """
     in_place = replace(trace, work=tuple(work for work in trace.work if _stays(trace, work.node)))
     try:
-        return verify(in_place, {}, reordered, feeds)
+        found = verify(in_place, {}, reordered, feeds)
     except VerificationError as error:
         raise VerificationError(
             "with its channels in another order the model does not compute what it did; this is a mistake of "
             "onnxprune's. Nothing was written; please report it. --no-permute leaves the channels where they are",
             error.after_a_choice,
         ) from error
+    return replace(found, nothing_shrank=False)  # nothing did, and yet there was something to show
 
 
 def _stays(trace: Trace, key: NodeKey) -> bool:
