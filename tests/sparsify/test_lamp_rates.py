@@ -48,7 +48,7 @@ def pruned(scale: float, amount: float, **options: object) -> list[int]:
 def test_the_scale_of_a_weight_makes_no_difference(amount: float) -> None:
     small, large = pruned(1e-3, amount), pruned(1.0, amount)
     assert small == large and sum(small) == round(amount * 2048)
-    assert pruned(1e-3, amount, criterion="l1")[1] == min(1024, sum(small))  # a plain ranking empties the small one
+    assert pruned(1e-3, amount, criterion="l1")[1] >= 0.99 * min(1024, sum(small))  # a plain ranking empties it
 
 
 def test_the_smallest_of_each_weight_go() -> None:
