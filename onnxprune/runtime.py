@@ -21,9 +21,16 @@ INLINE_LIMIT = 1_900_000_000
 class Session:
     """A model that is loaded once and run on many inputs, on the CPU."""
 
-    def __init__(self, model: Model, outputs: Sequence[str] | None = None, optimize: bool = True) -> None:
+    def __init__(
+        self,
+        model: Model,
+        outputs: Sequence[str] | None = None,
+        optimize: bool = True,
+        threads: int | None = None,
+    ) -> None:
         """Load a model. Its runs return the named tensors, any of the graph; by default the outputs of the graph.
 
+        `threads` is how many work on one operator; by default one for each core.
         Raises `ModelError` where onnxruntime cannot load it.
         """
         import onnxruntime  # takes a while and some 30 MB
@@ -31,6 +38,8 @@ class Session:
         proto = _runnable(model, outputs)
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 4
+        if threads is not None:
+            options.intra_op_num_threads = threads
         if not optimize:
             options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
         self._outputs = outputs
