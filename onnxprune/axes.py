@@ -158,8 +158,11 @@ def places(expr: Expr, orders: Mapping[Dim, NDArray[np.int64]]) -> NDArray[np.in
     return grid
 
 
-def count(expr: Expr, counts: Mapping[Dim, int]) -> int:
-    """Return how many positions of a resolved axis stay when each dim keeps `counts[dim]` units (default: all)."""
+def count(expr: Expr, counts: Mapping[Dim, Any]) -> Any:
+    """Return how many positions of a resolved axis stay when each dim keeps `counts[dim]` units (default: all).
+
+    Counts may be arrays of candidates, and so is the result then.
+    """
     if isinstance(expr, Dim):
         return counts.get(expr, expr.size)
     if isinstance(expr, Fixed):

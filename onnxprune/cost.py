@@ -1,19 +1,29 @@
-"""What a model costs at any candidate widths: parameters and multiply-accumulates, without touching a weight."""
+"""What a model costs at any candidate widths: parameters, multiply-accumulates, bytes, without touching a weight."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from onnx import TensorProto, helper
 
 from onnxprune.axes import Dim, Expr, Fixed, Product, Sum, count, free_dims, size
 from onnxprune.inputs import concrete_inputs, usual_inputs
+from onnxprune.measure import Counts, Measure, Widths
 from onnxprune.model import ConstantKey
-from onnxprune.parameters import parameter_uses
+from onnxprune.parameters import parameter_uses, together
+from onnxprune.record import Use
 from onnxprune.tracing import Trace
 from onnxprune.tracing import trace as trace_model
 
-Counts = Mapping[Dim, int]
+__all__ = ["Cost", "Counts", "Term", "cost_of", "open_sizes", "term"]
+
+PACKED = {"INT4": 1 / 2, "UINT4": 1 / 2, "FLOAT4E2M1": 1 / 2, "INT2": 1 / 4, "UINT2": 1 / 4}
+"""Bytes of an element of the types of which several share one."""
 
 
 @dataclass(frozen=True)
@@ -23,52 +33,105 @@ class Term:
     factor: int
     axes: tuple[Expr, ...]
 
-    def at(self, counts: Counts) -> int:
-        """Return the value at candidate widths."""
+    @cached_property
+    def dims(self) -> frozenset[Dim]:
+        """The dims in its axes."""
+        return frozenset(dim for axis in self.axes for dim in free_dims(axis))
+
+    def at(self, counts: Widths) -> Any:
+        """Return the value, or values, at candidate widths."""
         return self.factor * math.prod(count(axis, counts) for axis in self.axes)
 
 
-class Cost:
-    """Parameters and MACs of one model as functions of the number of units that each dim keeps.
+@dataclass(frozen=True)
+class Stored:
+    """The elements of one constant, times what one of them weighs: one term for each way in which its uses shrink.
 
-    `uncounted` is the number of nodes whose MACs depend on a size that is not known: it counts as 1.
+    Uses that shrink differently need a copy each; those that do not shrink share the dense tensor.
+    """
+
+    ways: tuple[Term, ...]
+    weight: float = 1
+
+    @cached_property
+    def dims(self) -> frozenset[Dim]:
+        """The dims in its axes."""
+        return frozenset(dim for way in self.ways for dim in way.dims)
+
+    def at(self, counts: Widths) -> Any:
+        """Return the value, or values, at candidate widths."""
+        if len(self.ways) == 1:
+            return self.ways[0].at(counts) * self.weight
+        dense = self.ways[0].at({})
+        sizes = [way.at(counts) for way in self.ways]
+        some_stay = np.any(np.broadcast_arrays(*(size == dense for size in sizes)), axis=0)
+        return (sum(np.where(size == dense, 0, size) for size in sizes) + dense * some_stay) * self.weight
+
+
+@dataclass(frozen=True)
+class Width:
+    """The units that one dim keeps."""
+
+    dim: Dim
+
+    @property
+    def dims(self) -> frozenset[Dim]:
+        """The dim."""
+        return frozenset((self.dim,))
+
+    def at(self, counts: Widths) -> Any:
+        """Return the count, or counts."""
+        return counts.get(self.dim, self.dim.size)
+
+
+class Cost:
+    """What one model costs as a function of the number of units that each dim keeps.
+
+    `measures` are by the name of a budget: params, macs, channels and size (bytes), and latency (milliseconds) once it
+    was put there. `uncounted` is the number of nodes whose MACs depend on a size that is not known: it counts as 1.
     """
 
     def __init__(self, trace: Trace, symbols: Mapping[str, int]) -> None:
         """`symbols` gives the sizes that only the running model knows; one that is not there counts as 1."""
-        self.dims = trace.dims
-        self._tensors = _tensor_terms(trace)
-        self._work = [_term(work.axes, symbols) for work in trace.work]
+        numbers = together(trace)
+        tensors = [Stored(ways, numbers.get(key, 1)) for key, ways in _ways(parameter_uses(trace)).items()]
+        self.symbols = symbols
+        self.measures = {
+            "params": Measure(tensors),
+            "macs": Measure(term(work.axes, symbols) for work in trace.work),
+            "channels": Measure(map(Width, trace.dims)),
+            "size": _size(trace),
+        }
         self.uncounted = sum(not symbols_of(work.axes) <= symbols.keys() for work in trace.work)
 
     def params(self, counts: Counts) -> int:
         """Return the number of parameters: weights, biases, normalization and embedding values."""
-        return sum(_stored(groups, counts) for groups in self._tensors)
+        return int(self.measures["params"].at(counts))
 
     def macs(self, counts: Counts) -> int:
-        """Return the multiply-accumulates of one forward pass: convolutions and matrix products."""
-        return sum(term.at(counts) for term in self._work)
+        """Return the multiply-accumulates of one forward pass: convolutions and matrix products, also inside layers.
 
-    def channels(self, counts: Counts) -> int:
-        """Return the number of units that all prunable dims keep together."""
-        return sum(counts.get(dim, dim.size) for dim in self.dims)
-
-
-def cost_of(trace: Trace) -> Cost:
-    """Return the cost of a traced model, its open sizes at usual values."""
-    return Cost(trace, open_sizes(trace))
+        Every product counts, also with padding and with what a mask hides; biases do not. The body of a Loop counts as
+        often as its trip count says, that of a Scan once a step; of an If the branch that runs, or that takes more.
+        """
+        return int(self.measures["macs"].at(counts))
 
 
-def open_sizes(trace: Trace) -> dict[str, int]:
-    """Return a usual value for every size that the MACs depend on and only the running model knows.
+def cost_of(trace: Trace, shapes: Mapping[str, tuple[int, ...]] | None = None) -> Cost:
+    """Return the cost of a traced model at the shapes of its inputs, those that are not given at usual values."""
+    return Cost(trace, open_sizes(trace, shapes))
+
+
+def open_sizes(trace: Trace, shapes: Mapping[str, tuple[int, ...]] | None = None) -> dict[str, int]:
+    """Return a value for every size that the MACs depend on and only the running model knows.
 
     Where they do not all stand in the shapes of the inputs, the graph is traced once more at concrete sizes.
     """
     needed = {symbol for work in trace.work for symbol in symbols_of(work.axes)}
-    values = _sizes_of_inputs(trace, concrete_inputs(trace.model))
+    values = _sizes_of_inputs(trace, concrete_inputs(trace.model, shapes))
     if needed <= values.keys():
         return values
-    inputs = usual_inputs(trace.model)
+    inputs = usual_inputs(trace.model) if shapes is None else concrete_inputs(trace.model, shapes)
     values = _sizes_of_inputs(trace, inputs)
     concrete = trace_model(trace.model, inputs)
     for name, tensor in trace.tensors.items():
@@ -102,50 +165,48 @@ def symbols(expr: Expr) -> set[str]:
     return {symbol for part in parts for symbol in symbols(part)}
 
 
-def _tensor_terms(trace: Trace) -> list[list[Term]]:
-    """Per constant, one term for each different way in which its uses may shrink."""
+def _ways(uses: Iterable[Use]) -> dict[ConstantKey, tuple[Term, ...]]:
+    """Return, per constant, one term for each different way in which its uses may shrink."""
     groups: dict[ConstantKey, dict[tuple[Expr, ...], Term]] = {}
-    for use in parameter_uses(trace):
-        groups.setdefault(use.constant, {}).setdefault(use.axes, _term(use.axes, {}))
-    return [list(ways.values()) for ways in groups.values()]
+    for use in uses:
+        groups.setdefault(use.constant, {}).setdefault(use.axes, term(use.axes, {}))
+    return {constant: tuple(ways.values()) for constant, ways in groups.items()}
 
 
-def _stored(ways: list[Term], counts: Counts) -> int:
-    """Uses that shrink differently need a copy each; those that do not shrink share the dense tensor."""
-    if len(ways) == 1:
-        return ways[0].at(counts)
-    dense = ways[0].at({})
-    sizes = [way.at(counts) for way in ways]
-    shrunk = [size for size in sizes if size != dense]
-    return sum(shrunk) + (dense if len(shrunk) < len(sizes) else 0)
+def _size(trace: Trace) -> Measure:
+    """Return the bytes of the model with its external data."""
+    model = trace.model
+    ways = _ways(use for use in trace.uses if any(free_dims(axis) for axis in use.axes))
+    tensors = [Stored(terms, _bytes_of_an_element(model.constants[constant])) for constant, terms in ways.items()]
+    whole = model.proto.ByteSize() + sum(
+        model.extent(tensor).length for tensor in model.tensors() if tensor.data_location == TensorProto.EXTERNAL
+    )
+    return Measure(tensors, whole - sum(tensor.at({}) for tensor in tensors))
 
 
-def _term(axes: tuple[Expr, ...], symbols: Mapping[str, int]) -> Term:
-    factor, open_axes = 1, []
-    for axis in axes:
-        if free_dims(axis):
-            fixed, rest = _without_symbols(axis, symbols)
-            factor *= fixed
-            open_axes.append(rest)
-        else:
-            factor *= _fixed_size(axis, symbols)
-    return Term(factor, tuple(open_axes))
+def _bytes_of_an_element(tensor: TensorProto) -> float:
+    packed = PACKED.get(TensorProto.DataType.Name(tensor.data_type))
+    return packed or helper.tensor_dtype_to_np_dtype(tensor.data_type).itemsize
 
 
-def _without_symbols(axis: Expr, symbols: Mapping[str, int]) -> tuple[int, Expr]:
-    if not isinstance(axis, Product):
-        return 1, axis
-    fixed = math.prod(_fixed_size(factor, symbols) for factor in axis.factors if isinstance(factor, Fixed))
-    return fixed, Product(tuple(factor for factor in axis.factors if not isinstance(factor, Fixed)))
+def term(axes: tuple[Expr, ...], symbols: Mapping[str, int]) -> Term:
+    """Return the product of the sizes of some axes; an open size that `symbols` does not give counts as 1."""
+    known = [_with_sizes(axis, symbols) for axis in axes]
+    factor = math.prod(size(axis) or 0 for axis in known if not free_dims(axis))
+    return Term(factor, tuple(axis for axis in known if free_dims(axis)))
 
 
-def _fixed_size(axis: Expr, symbols: Mapping[str, int]) -> int:
-    if isinstance(axis, Fixed):
-        if axis.size is not None:
-            return axis.size
-        if axis.symbol in symbols:
-            return symbols[axis.symbol]
-        return math.prod(int(part) if part.isdigit() else symbols.get(part, 1) for part in axis.symbol.split("*"))
-    parts = axis.factors if isinstance(axis, Product) else axis.terms if isinstance(axis, Sum) else ()
-    sizes = [_fixed_size(part, symbols) for part in parts]
-    return math.prod(sizes) if isinstance(axis, Product) else sum(sizes)
+def _with_sizes(axis: Expr, symbols: Mapping[str, int]) -> Expr:
+    """Return an axis with numbers for the sizes that only the running model knows."""
+    if isinstance(axis, Product):
+        return Product(tuple(_with_sizes(factor, symbols) for factor in axis.factors))
+    if isinstance(axis, Sum):
+        return Sum(tuple(_with_sizes(part, symbols) for part in axis.terms))
+    if isinstance(axis, Fixed) and axis.size is None:
+        return Fixed(symbols.get(axis.symbol) or math.prod(_factors(axis.symbol, symbols)))
+    return axis
+
+
+def _factors(symbol: str, symbols: Mapping[str, int]) -> Iterator[int]:
+    """Yield the factors of a size that is called by a product of names."""
+    yield from (int(part) if part.isdigit() else symbols.get(part, 1) for part in symbol.split("*"))

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
-from onnxprune.axes import Axes, Expr
+from onnxprune.axes import EMPTY, ONE, Axes, Expr, size
 from onnxprune.model import ConstantKey, NodeKey
 from onnxprune.sizes import Content, Size
 
@@ -54,6 +55,12 @@ class Work:
 
     node: NodeKey
     axes: tuple[Expr, ...]
+
+    @property
+    def dense(self) -> int:
+        """The product in the unpruned model, each open size as 1."""
+        lengths = (size(axis) for axis in self.axes)
+        return math.prod(1 if length is None else length for length in lengths)
 
 
 @dataclass(frozen=True)
@@ -183,6 +190,24 @@ class Record:
         """Forget what was noted since `mark`: the rule that noted it gave up."""
         for name, length in mark.items():
             del getattr(self, name)[length:]
+
+    def repeat(self, scope: str, times: Expr) -> None:
+        """Note that a body runs once for each position of an axis: so often its work counts, with `EMPTY` never."""
+        if times == ONE:
+            return
+        inside = self._work_in(scope)
+        self.work = [note for note in self.work if not note.node.scope.startswith(scope)]
+        if times != EMPTY:
+            self.work += [replace(note, axes=(times, *note.axes)) for note in inside]
+
+    def keep_larger(self, first: str, second: str) -> None:
+        """Note that only one of two bodies runs: the work of the one that takes less does not count."""
+        smaller = min(second, first, key=lambda scope: sum(note.dense for note in self._work_in(scope)))
+        self.repeat(smaller, EMPTY)
+
+    def _work_in(self, scope: str) -> list[Work]:
+        """Return the work noted in a body and in those inside it."""
+        return [note for note in self.work if note.node.scope.startswith(scope)]
 
     def resolve(self, axes: Axes) -> None:
         """Put in what became known since the notes were made."""

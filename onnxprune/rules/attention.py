@@ -82,7 +82,7 @@ def attention(site: Site) -> None:
         if site.attribute(name) is not None:
             site.follow_attribute(name, Size.along(site.resolve(count)))
     _keep_scale(site, heads)
-    _note_work(site, heads, 0, 1)
+    _note_work(site, heads, keys=1, past=4)
     batch, positions = site.axes(0)[0], site.axes(0)[-2]
     if len(q) == 4:
         site.out([batch, heads.query, positions, heads.value])
@@ -142,8 +142,11 @@ def _keep_scale(site: Site, heads: Heads) -> None:
         site.pin_attribute("scale", known_size(width) ** -0.5, Size.along(width))
 
 
-def _note_work(site: Site, heads: Heads, queries: int, keys: int) -> None:
-    batch, rows, columns = site.axes(0)[0], site.axes(queries)[-2], site.axes(keys)[-2]
+def _note_work(site: Site, heads: Heads, keys: int, past: int) -> None:
+    """Note the two products of every query with all keys and values, past ones included; masks spare nothing."""
+    batch, rows, columns = site.axes(0)[0], site.axes(0)[-2], site.axes(keys)[-2]
+    if site.has(past):
+        columns = concat(site.axes(past)[-2], columns)
     for width in (heads.width, heads.value):
         site.work(batch, heads.query, rows, columns, width)
 
@@ -169,7 +172,7 @@ def multi_head_attention(site: Site) -> None:
     _tie_bias(site, 5, heads)
     _tie_past(site, 6, heads)
     _finish(site, heads)
-    _note_work(site, heads, 0, 1)
+    _note_work(site, heads, keys=1, past=6)
 
 
 def _finish(site: Site, heads: Heads) -> None:
@@ -207,7 +210,7 @@ def packed_attention(site: Site) -> None:
     _cache_in_one(site, heads)
     batch, positions = site.axes(0)[:2]
     site.work(batch, positions, site.axes(0)[2], packed)
-    _note_work(site, heads, 0, 0)
+    _note_work(site, heads, keys=0, past=4)
 
 
 def _cache_in_one(site: Site, heads: Heads) -> None:
@@ -247,7 +250,7 @@ def group_query_attention(site: Site) -> None:
         site.unify(site.axes(11)[0], heads.query)
     site.follow_attribute("kv_num_heads", Size.along(site.resolve(heads.kv)))
     _finish(site, heads)
-    _note_work(site, heads, 0, 1 if site.has(1) else 0)
+    _note_work(site, heads, keys=1 if site.has(1) else 0, past=3)
 
 
 @rule("RotaryEmbedding")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from onnxprune.axes import ONE, Expr, product
@@ -150,7 +150,9 @@ def einsum(site: Site) -> None:
         for place, letter in _places(term, len(site.axes(slot))):
             if letter not in result:
                 site.contracts(slot, place)
-    _finish_einsum(site, letters, broadcasted, result)
+    axes = {letter: [site.resolve(axis)] for letter, axis in letters.items()} | {".": broadcasted}
+    site.out([axis for letter in result for axis in axes[letter]])
+    _note_pairs(site, operands, axes, result)
 
 
 def _equation(site: Site) -> tuple[list[str], str]:
@@ -186,9 +188,14 @@ def _meet(site: Site, letters: dict[str, Expr], letter: str, axis: Expr, repeate
     letters[letter] = axis if known is None else broadcast(site, [[known], [axis]])[0]
 
 
-def _finish_einsum(site: Site, letters: dict[str, Expr], inner: Sequence[Expr], result: str) -> None:
-    out: list[Expr] = []
-    for letter in result:
-        out.extend(inner if letter == "." else [site.resolve(letters[letter])])
-    site.out(out)
-    site.work(*(axis for axis in (*inner, *letters.values()) if axis != ONE))
+def _note_pairs(site: Site, operands: Sequence[str], axes: Mapping[str, Sequence[Expr]], result: str) -> None:
+    """Note the work of multiplying the operands from the left, one after the other.
+
+    Each product runs over every letter of both sides; letters that nobody needs any more are summed over at once.
+    """
+    left = operands[0]
+    for place, right in enumerate(operands[1:], 2):
+        letters = dict.fromkeys(left + right)
+        site.work(*(axis for letter in letters for axis in axes[letter] if axis != ONE))
+        needed = "".join((*operands[place:], result))
+        left = "".join(letter for letter in letters if letter in needed)

@@ -4,19 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from onnxprune.axes import Expr, size
+from onnxprune.axes import EMPTY, ONE, Expr, Fixed, size
 from onnxprune.record import Tensor
 from onnxprune.rules.registry import rule
 from onnxprune.rules.site import Site, position
+from onnxprune.sizes import Size
 
 SCALAR = Tensor(())
+TRIPS = "one for each time that the body runs"
+UNBOUNDED = 2**31
+"""A trip count from here on is written for loops that run while their condition holds."""
 
 
 @rule("If")
 def if_(site: Site) -> None:
     """Both branches give the same outputs; they read the rest of the graph by name."""
     taken = _decided(site)
-    branches = {name: site.body(name, []) for name in ("then_branch", "else_branch")}
+    runs = {name: ONE if taken in (None, name) else EMPTY for name in ("then_branch", "else_branch")}
+    branches = {"then_branch": site.body("then_branch", [], runs["then_branch"])}
+    branches["else_branch"] = site.body("else_branch", [], runs["else_branch"], instead_of="then_branch")
     for index, (yes, no) in enumerate(zip(*branches.values(), strict=True)):
         # A branch that is never taken has to stay valid, but need not give what the other gives.
         chosen = branches[taken][index] if taken is not None else None
@@ -41,11 +47,24 @@ def loop(site: Site) -> None:
         if site.has(slot):
             site.freeze_input(slot, "it says how often the loop runs")
     carried = [site.tensor(slot) for slot in range(2, site.input_count)]
-    _, *outputs = site.body("body", [SCALAR, SCALAR, *carried])
+    _, *outputs = site.body("body", [SCALAR, SCALAR, *carried], _trips(site))
     for index, before in enumerate(carried):
         site.out(_tied(site, before, outputs[index]), index)
     for index in range(len(carried), len(outputs)):
         _stack(site, outputs[index], index, 0)
+
+
+def _trips(site: Site) -> Expr:
+    """Return an axis as long as the trip count: so often a loop runs at most. Without one, its size is not known."""
+    content = site.content(0) if site.has(0) else None
+    count = content.ravel()[0] if content is not None and content.size == 1 else None
+    if count is None or (count.dense or 0) >= UNBOUNDED:
+        return Fixed(None, TRIPS, site.label)
+    if count.dense is not None:
+        return Fixed(count.dense, TRIPS)
+    symbol = "*".join(name for variables, _ in count.terms for name in variables if isinstance(name, str))
+    is_named = count == Size.along(Fixed(None, TRIPS, symbol))
+    return Fixed(None, TRIPS, symbol if is_named else site.label)
 
 
 @rule("Scan")
@@ -56,7 +75,8 @@ def scan(site: Site) -> None:
     carried = [site.tensor(slot) for slot in range(states)]
     axes = site.attribute("scan_input_axes", [0] * scanned)
     slices = [_slice(site, states + place, axis) for place, axis in enumerate(axes)]
-    outputs = site.body("body", [*carried, *slices])
+    first = site.axes(states)
+    outputs = site.body("body", [*carried, *slices], first[position(axes[0], len(first))])
     for index, before in enumerate(carried):
         site.out(_tied(site, before, outputs[index]), index)
     stacked = site.attribute("scan_output_axes", [0] * (len(outputs) - states))
@@ -77,7 +97,7 @@ def _stack(site: Site, part: Tensor, index: int, axis: int) -> None:
         return
     rank = len(part.axes) + 1
     place = position(axis, rank)
-    steps = site.fixed_axis(None, index, place, "one for each time that the body runs")
+    steps = site.fixed_axis(None, index, place, TRIPS)
     site.out([*part.axes[:place], steps, *part.axes[place:]], index)
 
 

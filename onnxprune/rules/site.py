@@ -277,9 +277,19 @@ class Site:
         """Whether an input is computed and certainly all zeros, whatever its shape."""
         return self._model.is_zero(self.key.scope, self.node.input[slot])
 
-    def body(self, attribute: str, inputs: Sequence[Tensor]) -> list[Tensor]:
-        """Trace the body that an attribute holds, given its inputs, and return its outputs."""
-        return self._trace_body(self.key, attribute, inputs)
+    def body(
+        self, attribute: str, inputs: Sequence[Tensor], times: Expr = ONE, instead_of: str | None = None
+    ) -> list[Tensor]:
+        """Trace the body that an attribute holds, given its inputs, and return its outputs.
+
+        Its work counts once for each position of the axis `times`. Where it runs instead of the body of another
+        attribute, only the work of the one that takes more counts.
+        """
+        outputs = self._trace_body(self.key, attribute, inputs)
+        self._record.repeat(f"{self.key}.{attribute}/", times)
+        if instead_of is not None:
+            self._record.keep_larger(f"{self.key}.{instead_of}/", f"{self.key}.{attribute}/")
+        return outputs
 
     def tensor(self, slot: int) -> Tensor:
         """Return all that is known of an input, to hand it on to a body, and claim it; its content is frozen."""
