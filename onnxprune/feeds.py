@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from onnx import helper
 
 from onnxprune.errors import DataError, ModelError
-from onnxprune.inputs import ATTEMPTS, concrete_inputs
+from onnxprune.inputs import ATTEMPTS, check_batch, check_shapes, concrete_inputs
 from onnxprune.model import MOVES, Model
 from onnxprune.runtime import Feeds, run
 from onnxprune.tracing import Trace
@@ -97,11 +97,23 @@ def load_feeds(path: Path) -> Feeds:
         raise DataError(f"{path}: not an .npz file of arrays ({error})") from error
 
 
-def usable_feeds(found: Trace, seed: int = 0) -> Feeds:
-    """Return random inputs that the dense model runs on. Raises `ModelError` where none of the usual sizes will do."""
+def usable_feeds(
+    found: Trace,
+    seed: int = 0,
+    shapes: Mapping[str, tuple[int, ...]] | None = None,
+    batch: int | None = None,
+) -> Feeds:
+    """Return random inputs that the dense model runs on.
+
+    `shapes` are those of inputs by name, and `batch` is how many samples they hold; what neither says takes usual
+    sizes. Raises `DataError` where they do not fit the model, and `ModelError` where it runs at none of the sizes.
+    """
+    check_shapes(found.model, shapes or {})
+    if batch is not None:
+        check_batch(found.model, batch, shapes or {})
     failure: ModelError | None = None
     for attempt in range(ATTEMPTS):
-        feeds = random_feeds(found, concrete_inputs(found.model, attempt=attempt), seed)
+        feeds = random_feeds(found, concrete_inputs(found.model, shapes, attempt, batch), seed)
         try:
             run(found.model, feeds)
         except ModelError as error:

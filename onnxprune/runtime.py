@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import math
+import tempfile
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
@@ -27,11 +31,13 @@ class Session:
         outputs: Sequence[str] | None = None,
         optimize: bool = True,
         threads: int | None = None,
+        profile_prefix: str | None = None,
     ) -> None:
         """Load a model. Its runs return the named tensors, any of the graph; by default the outputs of the graph.
 
         `threads` is how many work on one operator; by default one for each core.
-        Raises `ModelError` where onnxruntime cannot load it.
+        With `profile_prefix`, the times of all operators are recorded for `profile`. Raises `ModelError` where
+        onnxruntime cannot load it.
         """
         import onnxruntime  # takes a while and some 30 MB
 
@@ -40,6 +46,8 @@ class Session:
         options.log_severity_level = 4
         if threads is not None:
             options.intra_op_num_threads = threads
+        if profile_prefix is not None:
+            options.enable_profiling, options.profile_file_prefix = True, profile_prefix
         if not optimize:
             options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
         self._outputs = outputs
@@ -57,10 +65,48 @@ class Session:
             raise _cannot_run(error) from error
         return results
 
+    def profile(self) -> list[dict[str, Any]]:
+        """End the recording, and return its events as onnxruntime wrote them."""
+        file = Path(self._session.end_profiling())
+        try:
+            events: list[dict[str, Any]] = json.loads(file.read_text())
+        finally:
+            file.unlink()
+        return events
+
 
 def run(model: Model, feeds: Feeds, outputs: Sequence[str] | None = None, optimize: bool = True) -> list[NDArray[Any]]:
     """Run a model once; see `Session`."""
     return Session(model, outputs, optimize).run(feeds)
+
+
+def version() -> str:
+    """Return the version of onnxruntime."""
+    import onnxruntime
+
+    return str(onnxruntime.__version__)
+
+
+def blocked_channels() -> int:
+    """Return how many channels the blocked layout of onnxruntime has on this machine; 1 where it has none."""
+    import onnxruntime
+
+    channels, kernel = 32, np.ones((1, 32, 1, 1), np.float32)
+    graph = helper.make_graph(
+        [helper.make_node("Conv", ["x", "w"], ["y"])],
+        "probe",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, channels, 8, 8])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, [1, 1, 8, 8])],
+        [numpy_helper.from_array(kernel, "w")],
+    )
+    proto = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
+    with tempfile.TemporaryDirectory() as folder:
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = 4
+        options.optimized_model_filepath = str(Path(folder) / "optimized.onnx")
+        onnxruntime.InferenceSession(proto.SerializeToString(), options, providers=["CPUExecutionProvider"])
+        optimized = onnx.load(options.optimized_model_filepath)
+    return max(tensor.dims[0] for tensor in optimized.graph.initializer)
 
 
 def _cannot_run(error: Exception) -> ModelError:
