@@ -118,8 +118,9 @@ class Judge:
         metric: str = AUTO,
         output: str | None = None,
         memory_limit: int = MEMORY_LIMIT,
+        threads: int | None = None,
     ) -> None:
-        """Look at the outputs of the dense model.
+        """Look at the outputs of the dense model. `threads` is how many work on one operator; default: one a core.
 
         Raises `UsageError` for a metric that is unknown, does not suit an output, or needs labels that are not there,
         and what `evaluate_model` raises.
@@ -127,7 +128,8 @@ class Judge:
         labelled = metric != AUTO and find(metric).labelled
         self._calibration = calibration
         self._output = output
-        self._dense = _Answers(dense, calibration, output, memory_limit)
+        self._threads = threads
+        self._dense = _Answers(dense, calibration, output, memory_limit, threads)
         self._evidence = self._dense.evidence()
         if labelled:
             _check_labels(calibration, self._evidence)
@@ -140,7 +142,7 @@ class Judge:
         and `UnsupportedError` where outputs cannot be compared.
         """
         comparisons = {name: Comparison(self._evidence[name], [metric]) for name, metric in self.metrics.items()}
-        answers = _Answers(model, self._calibration, self._output, memory_limit=0)
+        answers = _Answers(model, self._calibration, self._output, memory_limit=0, threads=self._threads)
         _compare(comparisons, answers, self._dense, on_batch)
         names = {output: metric.name for output, metric in self.metrics.items()}
         return Judgement(names, {output: comparisons[output].scores[name] for output, name in names.items()})
@@ -161,13 +163,18 @@ class _Answers:
     """What a model gives for every batch, kept for the next time as long as memory allows."""
 
     def __init__(
-        self, model: Model, calibration: Calibration, output: str | None, memory_limit: int = MEMORY_LIMIT
+        self,
+        model: Model,
+        calibration: Calibration,
+        output: str | None,
+        memory_limit: int = MEMORY_LIMIT,
+        threads: int | None = None,
     ) -> None:
         if not calibration.batches:
             raise DataError(f"{calibration.source}: there are no samples to evaluate on")
         self.names = _names(model, output)
         self.calibration = calibration
-        self._session = Session(model, self.names)
+        self._session = Session(model, self.names, threads=threads)
         self._limit = memory_limit
         self._kept: dict[int, dict[str, NDArray[Any]]] = {}
 
