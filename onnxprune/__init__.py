@@ -44,7 +44,8 @@ def prune(
             mapping from input names to arrays), `synthetic`, `none` for pure removal, or `auto`: synthetic for channels
             and N:M, none for other zeros.
         **options: Any field of `onnxprune.options.Options` (granularity, budget, criterion, recover, scope, ...)
-            and of `onnxprune.options.DataOptions` (samples, batch_size, labels, mean, std, ...).
+            of `onnxprune.options.DataOptions` (samples, batch_size, labels, mean, std, ...) and of
+            `onnxprune.options.LatencyOptions` (threads, shapes, bench, ...).
 
     Raises:
         onnxprune.errors.OnnxPruneError: With one line that says what was wrong and what to do.
@@ -53,10 +54,10 @@ def prune(
     from onnxprune.options import split_options
     from onnxprune.pipeline import prune_model
 
-    chosen, data = split_options({"amount": amount, **options})
+    chosen, data, latency = split_options({"amount": amount, **options})
     if isinstance(calibration, (str, Path)):
-        return prune_model(model, chosen, check, data=replace(data, calibration=str(calibration)))
-    return prune_model(model, chosen, check, data=Calibration.of(calibration))
+        return prune_model(model, chosen, check, data=replace(data, calibration=str(calibration)), latency=latency)
+    return prune_model(model, chosen, check, data=Calibration.of(calibration), latency=latency)
 
 
 def trace(model: ModelLike) -> Trace:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import cached_property
+from pathlib import Path
 
 from onnxprune.apply import apply_masks
 from onnxprune.attempt import Attempt
-from onnxprune.axes import Dim, Mask
+from onnxprune.bench import Race
 from onnxprune.criteria import Saliency, best_criterion, is_loss, needs_of, score
 from onnxprune.errors import PlanError
+from onnxprune.latency.settle import SETTLING, settled
+from onnxprune.limits import Limit
 from onnxprune.max_drop import Step
 from onnxprune.options import AUTO, NONE, Options
 from onnxprune.plan import Plan
@@ -18,7 +21,8 @@ from onnxprune.plan_of_zeros import AnyPlan
 from onnxprune.report import Facts, report_of
 from onnxprune.result import ChannelResult
 from onnxprune.run import Run, Way
-from onnxprune.select import Selection, select
+from onnxprune.select import Losses, Reached, Selection, select
+from onnxprune.sensitivity import load_sensitivity, losses
 
 
 class Channels(Way[Selection]):
@@ -39,24 +43,45 @@ class Channels(Way[Selection]):
         self._run.phases.enter("scoring")
         return score(self._found, self._criterion, self._run.options.seed, statistics)
 
+    @cached_property
+    def _losses(self) -> Losses:
+        """What each unit is worth: its saliency, or what was measured of its dim where a file says so."""
+        path = self._run.options.sensitivity
+        measured = {} if path is None else losses(load_sensitivity(Path(path)), self._found)
+        return Losses(self._saliency, is_loss(self._criterion), measured)
+
     def choose(self, amount: float) -> Selection:
         """Choose the units that go. Raises `BudgetError` where not enough can."""
-        saliency = self._saliency
-        self._run.phases.enter("selecting")
-        options = replace(self._run.options, amount=amount)
-        return select(self._found, saliency, self._run.cost, options, is_loss(self._criterion))
+        run, known = self._run, self._losses
+        options = replace(run.options, amount=amount)
+        cost = run.cost
+
+        def choose_within(limits: Sequence[Limit]) -> Selection:
+            run.phases.enter("selecting")
+            return select(self._found, known, cost, options, limits)
+
+        if "latency" not in cost.measures or run.latency.profile is not None:
+            return choose_within(options.limits())
+        return settled(choose_within, options.limits(), cost.measures["latency"], self._measured)
+
+    def _measured(self, chosen: Selection) -> Race:
+        """Measure what a choice would take, before it is repaired: that does not change the time."""
+        sliced, _ = apply_masks(self._found, chosen.masks)
+        self._run.phases.enter("measuring")
+        return self._run.stopwatch.race(sliced, SETTLING, self._run.phases.advance)
 
     def planned(self, plan: AnyPlan) -> Selection:
         """Return what a plan chose. Raises `PlanError` where it does not fit."""
         if not isinstance(plan, Plan):
             raise PlanError("the plan's request asks for channels, but what it lists are masks of zeros")
         masks = plan.masks(self._found)
-        return Selection(masks, self._removed(masks), {})
-
-    def _removed(self, masks: Mapping[Dim, Mask]) -> float:
-        measure = getattr(self._run.cost, self._run.options.budget)
-        dense = measure({})
-        return 1 - measure({dim: int(mask.sum()) for dim, mask in masks.items()}) / dense if dense else 0.0
+        # What a plan removes is what was asked for, also where it was edited since; of latency a plan knows nothing.
+        budget = self._run.options.budget
+        measure = self._run.cost.measures.get(budget, self._run.cost.measures["params"])
+        counts = {dim: int(mask.sum()) for dim, mask in masks.items()}
+        removed = 1 - measure.at(counts) / measure.dense if measure.dense else 0.0
+        reached = Reached(budget if budget in self._run.cost.measures else "params", removed, removed)
+        return Selection(masks, (reached,), {})
 
     def attempt(self, chosen: Selection, check: bool) -> Attempt:
         """Make the pruned model; with `check`, prove it before it is repaired."""

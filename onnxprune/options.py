@@ -4,33 +4,40 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable
-from dataclasses import asdict, dataclass, fields, replace
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, TypeVar
 
 from onnxprune.errors import UsageError
 from onnxprune.granularity import CHANNEL, Blocks, Granularity, Pattern, granularity_of
+from onnxprune.limits import Limit, target_of
 
 N = TypeVar("N", int, float)
 
-BUDGETS = ("params", "macs", "channels")
-SCOPES = ("global", "layer", "erk")
+BUDGETS = ("params", "macs", "latency", "size", "channels")
+SCOPES = ("global", "kind", "layer", "erk")
 SYNTHETIC, NONE, AUTO = "synthetic", "none", "auto"
 
-ONLY_FOR_CHANNELS = ("budget", "round_to", "min_channels", "allow_norm")
+TARGETS = ("target_params", "target_macs", "target_latency", "target_size")
+ONLY_FOR_CHANNELS = ("budget", "round_to", "min_channels", "allow_norm", "sensitivity", *TARGETS)
 ONLY_FOR_ZEROS = ("permute",)
 """Options that mean nothing with another granularity."""
 
 
 @dataclass(frozen=True)
 class Options:
-    """What to remove and how. Validated when made; raises `UsageError` for what can never be met."""
+    """What to remove and how. Validated when made; raises `UsageError` for what can never be met.
 
-    amount: float = None  # type: ignore[assignment]  # None becomes `default_amount`
+    A target is the most that may remain: a number with a unit (2M, 1.5G, 8ms, 10MB), or a multiple of what the dense
+    model has (0.5x). Widths are multiples of `round_to`: a number, `auto` for what suits this
+    machine, or `none`.
+    """
+
+    amount: float = None  # type: ignore[assignment]  # None: `default_amount`, or 0 where there is a target
     budget: str = "params"
     criterion: str = "auto"
     scope: str = "global"
-    round_to: int = 1
+    round_to: int | str = AUTO
     min_channels: int = 1
     max_layer_amount: float | None = None
     include: tuple[str, ...] = ()
@@ -45,21 +52,30 @@ class Options:
     granularity: str = CHANNEL
     permute: bool = True
     sparse_storage: bool = False
+    target_params: str | None = None
+    target_macs: str | None = None
+    target_latency: str | None = None
+    target_size: str | None = None
+    sensitivity: str | None = None
 
     def __post_init__(self) -> None:
         granularity = granularity_of(self.granularity)
         if self.amount is None:
-            object.__setattr__(self, "amount", default_amount(granularity))
+            object.__setattr__(self, "amount", 0.0 if self.targets() else default_amount(granularity))
         if math.isnan(self.amount) or not 0 <= self.amount < 1:
             raise UsageError(f"--amount {self.amount}: it must be at least 0 and below 1, such as 0.4 for 40%")
         _one_of("--budget", self.budget, BUDGETS)
         _one_of("--scope", self.scope, SCOPES)
-        if self.round_to < 1 or self.min_channels < 1:
-            raise UsageError("--round-to and --min-channels must be at least 1")
+        if self.round_to not in (AUTO, NONE) and (not isinstance(self.round_to, int) or self.round_to < 1):
+            raise UsageError(f"--round-to {self.round_to}: it must be auto, none, or a number from 1 up")
+        if self.min_channels < 1:
+            raise UsageError("--min-channels must be at least 1")
         if self.max_layer_amount is not None and not 0 < self.max_layer_amount <= 1:
             raise UsageError(f"--max-layer-amount {self.max_layer_amount}: it must be above 0 and at most 1")
         if self.max_drop is not None and not 0 <= self.max_drop < math.inf:
             raise UsageError(f"--max-drop {self.max_drop}: it must be a number from 0 up, such as 0.01 for one percent")
+        if self.max_drop is not None and self.targets():
+            raise UsageError("--max-drop searches for the amount: it cannot be used with a target")
         self._check_granularity(granularity)
 
     def _check_granularity(self, granularity: Granularity | None) -> None:
@@ -70,19 +86,35 @@ class Options:
             meaningless = ONLY_FOR_ZEROS
         if isinstance(granularity, Pattern):
             meaningless = (*ONLY_FOR_CHANNELS, "scope", "max_layer_amount", "max_drop")
-            if self.amount != granularity.share:
-                raise UsageError(f"--amount {self.amount}: {granularity} takes none, its share of zeros is fixed")
         for name in meaningless:
             if getattr(self, name) != defaults[name]:
                 option = f"--{'no-' * (name == 'permute')}{name.replace('_', '-')}"
                 raise UsageError(f"{option} means nothing with --granularity {self.granularity}")
-        if granularity is None and self.scope == "erk":
-            raise UsageError("--scope erk gives rates of zeros: it means nothing with --granularity channel")
+        if isinstance(granularity, Pattern) and self.amount != granularity.share:
+            raise UsageError(f"--amount {self.amount}: {granularity} takes none, its share of zeros is fixed")
+        if (granularity is None and self.scope == "erk") or (granularity is not None and self.scope == "kind"):
+            raise UsageError(f"--scope {self.scope} means nothing with --granularity {self.granularity}")
 
     @property
     def zeros(self) -> Granularity | None:
         """Which weights become zero together; None where whole channels go instead."""
         return granularity_of(self.granularity)
+
+    @property
+    def width(self) -> int:
+        """The number that widths must be multiples of where `round_to` is not auto."""
+        return self.round_to if isinstance(self.round_to, int) else 1
+
+    def targets(self) -> list[Limit]:
+        """Return the targets that were given. Raises `UsageError` for one that makes no sense."""
+        given = ((name.removeprefix("target_"), getattr(self, name)) for name in TARGETS)
+        return [target_of(measure, text) for measure, text in given if text is not None]
+
+    def limits(self) -> list[Limit]:
+        """Return everything that must hold: the amount of the budget, unless there are targets only, and those."""
+        targets = self.targets()
+        asked = [Limit(self.budget, 1 - self.amount, is_relative=True)] if self.amount or not targets else []
+        return asked + targets
 
     @staticmethod
     def of(request: dict[str, Any]) -> Options:
@@ -135,25 +167,53 @@ class DataOptions:
         return replace(self, calibration=NONE if isinstance(granularity, Blocks) else SYNTHETIC)
 
 
+@dataclass(frozen=True)
+class LatencyOptions:
+    """How latency is measured, and what follows from it. Raises `UsageError` where it makes no sense.
+
+    `threads` is how many work on one operator, `shapes` the shapes of inputs by name, and `profile` a table of measured
+    times to choose by, from `onnxprune profile`. With `bench` the result is measured against the dense model, which is
+    also done where latency is limited; one that is not faster is an error unless `allow_slower`. `seconds` is about how
+    long that takes.
+    """
+
+    threads: int = 1
+    shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    profile: str | None = None
+    bench: bool = False
+    allow_slower: bool = False
+    seconds: float = 10.0
+
+    def __post_init__(self) -> None:
+        if self.threads < 1:
+            raise UsageError(f"--threads {self.threads}: it must be at least 1")
+        if not 0 < self.seconds < math.inf:
+            raise UsageError(f"--seconds {self.seconds}: it must be above 0")
+
+
 def default_amount(granularity: Granularity | None) -> float:
     """Return what `--amount` is where nobody says it: one half, or what the pattern says for N:M."""
     return granularity.share if isinstance(granularity, Pattern) else 0.5
 
 
-def split_options(given: dict[str, Any]) -> tuple[Options, DataOptions]:
-    """Return what was given by name as the two objects. Raises `UsageError` for a name that neither has."""
-    ours, theirs = ({field.name for field in fields(kind)} for kind in (Options, DataOptions))
-    if unknown := given.keys() - ours - theirs:
-        raise UsageError(f"no option '{min(unknown)}'; there are: {', '.join(sorted(ours | theirs))}")
-    return (
-        Options(**{name: value for name, value in given.items() if name in ours}),
-        DataOptions(**{name: value for name, value in given.items() if name in theirs}),
-    )
+def split_options(given: dict[str, Any]) -> tuple[Options, DataOptions, LatencyOptions]:
+    """Return what was given by name as the objects. Raises `UsageError` for a name that none of them has."""
+    kinds = (Options, DataOptions, LatencyOptions)
+    names = [{field.name for field in fields(kind)} for kind in kinds]
+    if unknown := given.keys() - set().union(*names):
+        raise UsageError(f"no option '{min(unknown)}'; there are: {', '.join(sorted(set().union(*names)))}")
+    first, second, third = ({name: given[name] for name in own & given.keys()} for own in names)
+    return Options(**first), DataOptions(**second), LatencyOptions(**third)
 
 
 def _one_of(option: str, value: str, allowed: tuple[str, ...]) -> None:
     if value not in allowed:
         raise UsageError(f"{option} {value}: it must be one of {', '.join(allowed)}")
+
+
+def width_rule(text: str) -> int | str:
+    """Read what `--round-to` says: auto, none, or a number. `Options` refuses anything else."""
+    return int(text) if text.strip().lstrip("-").isdigit() else text
 
 
 def numbers(option: str, text: str | None) -> tuple[float, ...] | None:

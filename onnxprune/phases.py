@@ -10,7 +10,8 @@ OnPhase: TypeAlias = "Callable[[str, float], None]"
 """Called with the name of a phase and the share of it that is done, from 0 to 1."""
 
 PHASES = tuple(
-    "reading tracing calibrating scoring permuting selecting slicing zeroing verifying repairing judging".split()
+    "reading tracing calibrating scoring permuting profiling selecting measuring slicing zeroing verifying repairing "
+    "judging comparing".split()
 )
 
 WRITING = "writing"

@@ -14,8 +14,9 @@ from onnxprune.cost import cost_of
 from onnxprune.criteria import needs_of
 from onnxprune.errors import ModelError
 from onnxprune.max_drop import Tried, find_amount
+from onnxprune.measured import measure
 from onnxprune.model import Model
-from onnxprune.options import AUTO, NONE, DataOptions, Options
+from onnxprune.options import AUTO, NONE, DataOptions, LatencyOptions, Options
 from onnxprune.phases import OnPhase, Phases, in_silence
 from onnxprune.plan_of_zeros import AnyPlan
 from onnxprune.recover import find as find_recovery
@@ -32,6 +33,7 @@ ModelLike: TypeAlias = Any
 """A path, an onnx.ModelProto, an onnxprune Model, or an onnx_graphsurgeon Graph."""
 
 WITHOUT_DATA = DataOptions(calibration=NONE)
+LATENCY = LatencyOptions()
 
 
 def prune_model(
@@ -41,25 +43,37 @@ def prune_model(
     feeds: Feeds | None = None,
     data: DataOptions | Calibration = WITHOUT_DATA,
     on_phase: OnPhase = in_silence,
+    latency: LatencyOptions = LATENCY,
 ) -> Result:
     """Prune a model as `options` ask, prove that it was done right unless `check` is off, and repair what remains.
 
     `data` says on which samples activations are looked at, weights repaired and outputs compared; or it is them.
+    `latency` says how it is measured, where it is limited or asked for.
     """
     _check_names(options)
-    way = _way(_run(source, options, feeds, data, on_phase), check)
+    run = _run(source, options, feeds, data, on_phase, latency)
+    way = _way(run, check)
     if options.max_drop is not None:
-        return _within(way, options, options.max_drop, check)
-    chosen = way.choose(options.amount)
-    return way.result(chosen, way.attempt(chosen, check), options, ())
+        result = _within(way, options, options.max_drop, check)
+    else:
+        chosen = way.choose(options.amount)
+        result = way.result(chosen, way.attempt(chosen, check), options, ())
+    if latency.bench or any(limit.measure == "latency" for limit in options.limits()):
+        measure(run, result)
+    return result
 
 
 def _run(
-    source: ModelLike, options: Options, feeds: Feeds | None, data: DataOptions | Calibration, on_phase: OnPhase
+    source: ModelLike,
+    options: Options,
+    feeds: Feeds | None,
+    data: DataOptions | Calibration,
+    on_phase: OnPhase,
+    latency: LatencyOptions = LATENCY,
 ) -> Run:
     phases = Phases(on_phase)
     phases.enter("reading")
-    return Run(read(source), options, feeds, data, phases)
+    return Run(read(source), options, feeds, data, phases, latency)
 
 
 def _way(run: Run, check: bool) -> Way[Any]:
@@ -100,9 +114,7 @@ def apply_plan(
         options = replace(options, recover=NONE)
     way = _way(_run(source, options, feeds, data, on_phase), check)
     chosen = way.planned(plan)
-    # What a plan asks for is what it removes, also where it was edited since.
-    asked = replace(options, amount=max(0.0, chosen.reached)) if options.zeros is None else options
-    result = way.result(chosen, way.attempt(chosen, check), asked, ())
+    result = way.result(chosen, way.attempt(chosen, check), options, ())
     result.report.options = Options.of(plan.request).as_dict()
     if plan.model.get("sha256") != result.trace.model.sha256:
         result.report.warnings.append("the plan was made for another checkpoint with the same names and shapes")

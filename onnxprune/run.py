@@ -15,9 +15,11 @@ from onnxprune.cost import Cost, cost_of
 from onnxprune.criteria import Needs
 from onnxprune.errors import DataError, ModelError, UnsupportedError, UsageError, VerificationError
 from onnxprune.evaluate import Judge
+from onnxprune.latency import Stopwatch
+from onnxprune.latency.nodes import ALIGNMENT
 from onnxprune.max_drop import Step
 from onnxprune.model import Model
-from onnxprune.options import AUTO, NONE, SYNTHETIC, DataOptions, Options
+from onnxprune.options import AUTO, NONE, SYNTHETIC, DataOptions, LatencyOptions, Options
 from onnxprune.phases import Phases
 from onnxprune.plan_of_zeros import AnyPlan
 from onnxprune.recover import best_recovery, find
@@ -41,8 +43,10 @@ class Run:
         feeds: Feeds | None,
         data: DataOptions | Calibration,
         phases: Phases,
+        latency: LatencyOptions,
     ) -> None:
         self.options, self.phases, self.warnings = options, phases, list[str]()
+        self.latency = latency
         phases.enter("tracing")
         self.dense = trace(model, allow_norm=options.allow_norm)
         phases.enter("calibrating")
@@ -53,8 +57,21 @@ class Run:
 
     @cached_property
     def cost(self) -> Cost:
-        """What the model costs at any widths."""
-        return cost_of(self.dense)
+        """What the model costs at any widths; its latency only where that is limited."""
+        cost = cost_of(self.dense, self.latency.shapes or None)
+        if any(limit.measure == "latency" for limit in self.options.limits()):
+            self.phases.enter("profiling")
+            off_width = self.options.round_to != AUTO and self.options.width % ALIGNMENT != 0
+            cost.measures["latency"] = self._watch(cost).predicted(off_width, self.phases.advance)
+        return cost
+
+    @cached_property
+    def stopwatch(self) -> Stopwatch:
+        """What measures versions of the model."""
+        return self._watch(self.cost)
+
+    def _watch(self, cost: Cost) -> Stopwatch:
+        return Stopwatch(self.dense, cost, self.latency, self.options.seed)
 
     def _find_samples(self, data: DataOptions) -> Calibration | None:
         """Return the samples; where made-up ones, which nobody asked for, cannot be had, go on without."""

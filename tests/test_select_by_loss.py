@@ -11,7 +11,7 @@ from onnxprune.cost import Cost, cost_of
 from onnxprune.criteria import CRITERIA, is_loss
 from onnxprune.model import Model
 from onnxprune.options import Options
-from onnxprune.select import select
+from onnxprune.select import Losses, select
 from onnxprune.tracing import Trace, trace
 
 
@@ -30,8 +30,9 @@ def wide_and_narrow() -> tuple[Trace, Cost, Dim, Dim]:
 
 def kept(amount: float, loss: bool) -> tuple[int, int]:
     found, cost, costly, cheap = wide_and_narrow()
-    saliency = {costly: np.linspace(1.0, 1.5, 16), cheap: np.linspace(0.9, 1.4, 16)}
-    masks = select(found, saliency, cost, Options(amount=amount, max_layer_amount=1.0), loss).masks
+    saliency = {costly: np.linspace(2.0, 2.5, 16), cheap: np.linspace(0.9, 1.4, 16)}
+    options = Options(amount=amount, max_layer_amount=1.0, round_to="none")
+    masks = select(found, Losses(saliency, loss), cost, options, options.limits()).masks
     left, right = (int(masks[dim].sum()) if dim in masks else dim.size for dim in (costly, cheap))
     return left, right
 
@@ -42,16 +43,19 @@ def test_at_equal_loss_units_that_save_more_go_first() -> None:
 
 
 def test_without_losses_the_ranking_alone_decides() -> None:
-    _, cheap = kept(0.3, loss=False)
-    assert cheap < 16
+    costly, cheap = kept(0.01, loss=False)
+    assert costly == 16 and cheap < 16
+    assert kept(0.01, loss=True) == (15, 16)
 
 
 @pytest.mark.parametrize("budget", ["params", "macs"])
 def test_the_budget_is_met_either_way(budget: str) -> None:
     found, cost, costly, cheap = wide_and_narrow()
     saliency = {dim: np.arange(1.0, 17.0) for dim in (costly, cheap)}
-    selection = select(found, saliency, cost, Options(amount=0.5, budget=budget), is_loss=True)
-    assert abs(selection.reached - 0.5) <= 0.06  # one unit of the costly dim is a sixteenth of almost everything
+    options = Options(amount=0.5, budget=budget)
+    selection = select(found, Losses(saliency, is_loss=True), cost, options, options.limits())
+    # One unit of the costly dim is a sixteenth of almost everything.
+    assert abs(selection.hardest.removed - 0.5) <= 0.06
 
 
 def test_only_losses_that_add_up_are_weighed() -> None:

@@ -8,8 +8,10 @@ import typer
 from typer.core import TyperGroup
 
 from onnxprune import __version__
+from onnxprune.cli.benching import bench
 from onnxprune.cli.looking import compare, evaluate, inspect
 from onnxprune.cli.pruning import apply_, prune
+from onnxprune.cli.sensitivity import sensitivity
 
 
 class PruneByDefault(TyperGroup):
@@ -53,6 +55,8 @@ app.command("apply")(apply_)
 app.command("inspect")(inspect)
 app.command("evaluate")(evaluate)
 app.command("compare")(compare)
+app.command("bench")(bench)
+app.command("sensitivity")(sensitivity)
 
 
 def main() -> None:

@@ -17,7 +17,7 @@ Inputs = Annotated[
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace an existing output.")]
 Seed = Annotated[int, typer.Option("--seed", help="Seed of everything random.")]
 
-WHAT, HOW, DATA, OUT = "What to remove", "How to choose", "Samples and repair", "Output"
+WHAT, HOW, DATA, TIME, OUT = "What to remove", "How to choose", "Samples and repair", "Latency", "Output"
 
 CalibrationOption = Annotated[
     str,
@@ -76,4 +76,25 @@ MemoryLimit = Annotated[
 
 AllowNorm = Annotated[
     bool, typer.Option("--allow-norm", help="Also prune the width that norms are taken over.", rich_help_panel=WHAT)
+]
+
+TargetParams = Annotated[
+    str | None,
+    typer.Option("--target-params", help="Parameters that remain at most: 2M, or 0.5x.", rich_help_panel=WHAT),
+]
+TargetMacs = Annotated[
+    str | None, typer.Option("--target-macs", help="MACs at most: 1.5G, or 0.5x.", rich_help_panel=WHAT)
+]
+TargetLatency = Annotated[
+    str | None,
+    typer.Option("--target-latency", help="Latency at most, here in onnxruntime: 8ms, or 0.5x.", rich_help_panel=WHAT),
+]
+TargetSize = Annotated[
+    str | None, typer.Option("--target-size", help="Bytes at most: 10MB, or 0.5x.", rich_help_panel=WHAT)
+]
+
+Threads = Annotated[int, typer.Option("--threads", help="Threads that work on one operator.", rich_help_panel=TIME)]
+Shape = Annotated[
+    list[str] | None,
+    typer.Option("--shape", help="Sizes of an input that the model leaves open: x=1x3x224x224.", rich_help_panel=TIME),
 ]

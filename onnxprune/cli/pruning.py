@@ -10,6 +10,7 @@ import typer
 from onnxprune.cli.arguments import (
     HOW,
     OUT,
+    TIME,
     WHAT,
     AllowNorm,
     AsJson,
@@ -29,7 +30,13 @@ from onnxprune.cli.arguments import (
     Resize,
     Samples,
     Seed,
+    Shape,
     Std,
+    TargetLatency,
+    TargetMacs,
+    TargetParams,
+    TargetSize,
+    Threads,
     Verbose,
 )
 from onnxprune.cli.border import console, failing_in_one_line, feeds_from, print_json, progress
@@ -60,8 +67,15 @@ def prune(
         ),
     ] = "channel",
     budget: Annotated[
-        str, typer.Option("--budget", help="What the amount counts: params, macs or channels.", rich_help_panel=WHAT)
+        str,
+        typer.Option(
+            "--budget", help="What the amount counts: params, macs, latency, size or channels.", rich_help_panel=WHAT
+        ),
     ] = "params",
+    target_params: TargetParams = None,
+    target_macs: TargetMacs = None,
+    target_latency: TargetLatency = None,
+    target_size: TargetSize = None,
     include: Annotated[
         list[str] | None, typer.Option("--include", help="Prune only these tensors or nodes.", rich_help_panel=WHAT)
     ] = None,
@@ -104,12 +118,20 @@ def prune(
     scope: Annotated[
         str,
         typer.Option(
-            "--scope", help="Rank all together (global), evenly (layer), or zeros by ERK (erk).", rich_help_panel=HOW
+            "--scope",
+            help="Rank all together (global), like with like (kind), evenly (layer), or zeros by ERK (erk).",
+            rich_help_panel=HOW,
         ),
     ] = "global",
     round_to: Annotated[
-        int, typer.Option("--round-to", help="Keep a multiple of this many units.", rich_help_panel=HOW)
-    ] = 1,
+        str,
+        typer.Option(
+            "--round-to",
+            help="Widths are multiples of this, or none. auto: what this machine's kernels take at a time, less where "
+            "the budget needs it.",
+            rich_help_panel=HOW,
+        ),
+    ] = "auto",
     min_channels: Annotated[
         int, typer.Option("--min-channels", help="Units that every dim keeps.", rich_help_panel=HOW)
     ] = 1,
@@ -121,6 +143,10 @@ def prune(
             rich_help_panel=HOW,
             show_default=False,
         ),
+    ] = None,
+    sensitivity: Annotated[
+        Path | None,
+        typer.Option("--sensitivity", help="Go by what `onnxprune sensitivity` measured.", rich_help_panel=HOW),
     ] = None,
     permute: Annotated[
         bool,
@@ -138,6 +164,19 @@ def prune(
     resize: Resize = None,
     input_range: InputRange = None,
     memory_limit: MemoryLimit = "2GB",
+    bench: Annotated[
+        bool,
+        typer.Option("--bench", help="Measure the result; fail where it is not faster.", rich_help_panel=TIME),
+    ] = False,
+    allow_slower: Annotated[
+        bool, typer.Option("--allow-slower", help="Write it all the same.", rich_help_panel=TIME)
+    ] = False,
+    threads: Threads = 1,
+    shape: Shape = None,
+    profile: Annotated[
+        Path | None,
+        typer.Option("--profile", help="Choose by these times, from `onnxprune profile`.", rich_help_panel=TIME),
+    ] = None,
     output: Annotated[
         Path | None,
         typer.Option("--output", "-o", help="Where to write. Default: model.pruned.onnx.", rich_help_panel=OUT),
@@ -161,30 +200,33 @@ def prune(
 ) -> None:
     """Remove channels, heads and hidden units and fix every shape downstream, or put zeros into weights."""
     with failing_in_one_line(as_json, verbose):
-        from onnxprune.granularity import granularity_of
-        from onnxprune.options import DataOptions, Options, default_amount, numbers, pair, size
+        from onnxprune.inputs import given_shapes
+        from onnxprune.options import DataOptions, LatencyOptions, Options, numbers, pair, size, width_rule
         from onnxprune.pipeline import prune_model
         from onnxprune.save import check_output
 
-        if amount is None:
-            amount = default_amount(granularity_of(granularity))
         options = Options(
-            amount, budget, criterion, scope, round_to, min_channels, max_layer_amount, tuple(include or ()),
+            amount,  # type: ignore[arg-type]  # what None means is for the options to say
+            budget, criterion, scope, width_rule(round_to), min_channels, max_layer_amount, tuple(include or ()),
             tuple(exclude or ()), best_effort, allow_norm, seed, recover, max_drop, metric, judged_output, granularity,
-            permute, sparse_storage,
+            permute, sparse_storage, target_params, target_macs, target_latency, target_size,
+            None if sensitivity is None else str(sensitivity),
         )  # fmt: skip
         data = DataOptions(
             calibration, samples, batch_size, labels, numbers("--mean", mean), numbers("--std", std), peak, layout,
             pair("--resize", resize, int), pair("--input-range", input_range, float),
             size("--memory-limit", memory_limit),
         )  # fmt: skip
+        latency = LatencyOptions(
+            threads, given_shapes(shape or []), None if profile is None else str(profile), bench, allow_slower
+        )
         target = _target(model, output)
         if not dry_run and model.exists():
             check_output(target, model, overwrite)
         if plan is not None:
             check_output(plan, model, overwrite)
         with progress() as on_phase:
-            result = prune_model(model, options, not no_verify, feeds_from(verify_inputs), data, on_phase)
+            result = prune_model(model, options, not no_verify, feeds_from(verify_inputs), data, on_phase, latency)
         _finish(result, None if dry_run else target, overwrite, as_json, plan)
 
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 from onnxprune.axes import Dim, Mask, free_dims
+from onnxprune.options import AUTO, Options
 from onnxprune.plan import member_names
 from onnxprune.report.data import Before, DimReport, Facts, Report, added_params, common, warnings_of
 from onnxprune.report.inspection import frozen_axes
-from onnxprune.select import Selection
+from onnxprune.select import Reached, Selection
+from onnxprune.select.widths import off_width, width_of_this_machine
 from onnxprune.tracing import Trace
 from onnxprune.verify import Verification
 
@@ -22,8 +25,10 @@ def report_of(facts: Facts, selection: Selection) -> Report:
         facts,
         params=Before(cost.params({}), cost.params(counts) + added_params(facts)),
         macs=Before(cost.macs({}), cost.macs(counts)),
-        amount={"requested": options.amount, "reached": selection.reached, "budget": options.budget},
+        amount=_amount(selection.hardest),
     )
+    report.limits = [_amount(limit) for limit in selection.limits]
+    report.width = selection.width
     report.dims = [
         DimReport(trace.names[dim], dim.size, counts.get(dim, dim.size), member_names(trace, dim)) for dim in trace.dims
     ]
@@ -32,7 +37,30 @@ def report_of(facts: Facts, selection: Selection) -> Report:
         report.warnings.extend(_about(check))
     report.warnings.extend(warnings_of(facts, report))
     report.warnings.extend(_approximations(trace, selection.masks))
+    report.warnings.extend(_about_widths(trace, selection, options))
     return report
+
+
+def _amount(limit: Reached) -> dict[str, Any]:
+    return {"budget": limit.measure, "requested": limit.requested, "reached": limit.removed}
+
+
+def _about_widths(trace: Trace, selection: Selection, options: Options) -> Iterator[str]:
+    """Yield what the widths may cost in speed."""
+    if selection.relaxed_from is not None:
+        yield (
+            f"widths are multiples of {selection.width}, not of {selection.relaxed_from} as suits this machine: "
+            "the budget could not be met so closely otherwise; --round-to sets it"
+        )
+    elif options.round_to != AUTO and selection.masks:
+        best = width_of_this_machine()
+        counts = {dim: int(mask.sum()) for dim, mask in selection.masks.items()}
+        if slow := off_width(trace, counts, best):
+            yield (
+                f"{len(slow)} of {len(counts)} dims have widths that are no multiple of {best}, such as "
+                f"'{trace.names[slow[0]]}' with {counts[slow[0]]}: kernels of this machine may take longer for those "
+                "than for wider ones (--round-to auto)"
+            )
 
 
 def _approximations(trace: Trace, masks: Mapping[Dim, Mask]) -> Iterator[str]:

@@ -40,6 +40,9 @@ class Report:
     params: Before
     macs: Before
     amount: dict[str, Any]
+    limits: list[dict[str, Any]] = field(default_factory=list)
+    width: int | None = None
+    latency: dict[str, Any] | None = None
     dims: list[DimReport] = field(default_factory=list)
     sparsity: dict[str, Any] | None = None
     not_pruned: list[dict[str, str]] = field(default_factory=list)

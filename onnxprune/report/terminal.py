@@ -26,6 +26,8 @@ def show_report(report: Report, console: Console) -> None:
     console.print(_dims(report) if report.sparsity is None else _layers(report, report.sparsity))
     console.print(_verification(report))
     _show_repair(report, console)
+    if report.latency is not None:
+        console.print(_latency(report.latency))
     for warning in report.warnings:
         console.print(Text(f"warning: {warning}", style="yellow"))
     if report.storage is not None:
@@ -168,7 +170,24 @@ def _summary(report: Report) -> Table:
     for name, change in rows:
         if change is not None:
             table.add_row(name, amount(change.before), amount(change.after), _share(change.after, change.before))
+    if report.latency is not None:
+        times, ratio = report.latency["contestants"], report.latency["ratios"]["pruned"]["value"]
+        before, after = (f"{times[name]['median_ms']:.3g} ms" for name in ("dense", "pruned"))
+        table.add_row("latency", before, after, f"{ratio:.1%}")
     return table
+
+
+def _latency(latency: dict[str, Any]) -> Text:
+    """Return what was measured, and where: a ratio means little without."""
+    ratio, machine = latency["ratios"]["pruned"], latency["machine"]
+    shapes = ", ".join(f"{name} {'x'.join(map(str, shape))}" for name, shape in latency["shapes"].items())
+    style = "green" if ratio["high"] < 1 - ratio["noise"] else "yellow"
+    return Text.assemble(
+        "measured ",
+        (ratio["verdict"], f"bold {style}"),
+        f" (95% sure of {ratio['low']:.3f} to {ratio['high']:.3f} of the time; noise {ratio['noise']:.1%}): "
+        f"onnxruntime {machine['onnxruntime']}, {machine['processor']}, threads: {latency['threads']}, {shapes}",
+    )
 
 
 def _not_zero(sparsity: dict[str, Any] | None) -> Before | None:
