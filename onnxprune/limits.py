@@ -23,6 +23,10 @@ UNITS = {
 EXAMPLES = {"params": "2M", "macs": "1.5G", "latency": "8ms", "size": "10MB"}
 
 
+TOLERANCE, TENTH = 0.01, 0.1
+"""What an amount may be missed by, unless that is more than a tenth of what is to remain."""
+
+
 @dataclass(frozen=True)
 class Limit:
     """A quantity, and what it may be at most: a value, or where it `is_relative` a multiple of the dense model's."""
@@ -34,6 +38,11 @@ class Limit:
     def within(self, dense: float) -> float:
         """Return the most that is allowed where the dense model has `dense`."""
         return self.most * dense if self.is_relative else self.most
+
+
+def is_met(requested: float, removed: float) -> bool:
+    """Whether the share that was removed is what was asked for, or so little less that nobody minds."""
+    return removed >= requested - min(TOLERANCE, TENTH * (1 - requested))
 
 
 def target_of(measure: str, text: str | float) -> Limit:

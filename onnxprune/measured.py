@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 
+from onnxprune.bench import Race
 from onnxprune.errors import BudgetError
 from onnxprune.latency.stopwatch import DENSE, PRUNED
 from onnxprune.machine import this_machine
@@ -30,11 +31,20 @@ def measure(run: Run, result: Result) -> None:
     report.seconds = {name: round(seconds, 3) for name, seconds in run.phases.seconds().items()}
     if not ratio.is_faster and not latency.allow_slower:
         raise BudgetError(
-            f"the pruned model is not faster: {ratio.verdict} ({ratio.value:.3f} of the dense model's time, noise "
-            f"{ratio.noise:.1%}, {latency.threads} threads); nothing was written: keep widths that kernels take whole "
-            "(--round-to auto), remove more, or take it all the same with --allow-slower"
+            f"the pruned model is not faster: {ratio.verdict} ({ratio.value:.3f} of the dense model's time at "
+            f"{latency.threads} threads); nothing was written: {_advice(run)}, or take it with --allow-slower"
         )
-    dense = race.contestants[DENSE].median_ms
+    _check_limits(run, race)
+
+
+def _advice(run: Run) -> str:
+    if run.options.zeros is not None:
+        return "onnxruntime's kernels multiply zeros too; remove channels instead (--granularity channel)"
+    return "remove more, and leave the widths to --round-to auto"
+
+
+def _check_limits(run: Run, race: Race) -> None:
+    ratio, dense = race.ratio(PRUNED), race.contestants[DENSE].median_ms
     for limit in run.options.limits():
         if limit.measure == "latency" and not run.options.best_effort:
             goal = limit.most if limit.is_relative else limit.most / dense

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -13,6 +14,7 @@ from onnxprune.channels import Channels
 from onnxprune.cost import cost_of
 from onnxprune.criteria import needs_of
 from onnxprune.errors import ModelError
+from onnxprune.latency import Profile, Stopwatch, Table
 from onnxprune.max_drop import Tried, find_amount
 from onnxprune.measured import measure
 from onnxprune.model import Model
@@ -125,6 +127,23 @@ def inspect_model(source: ModelLike, allow_norm: bool = False) -> Inspection:
     """Tell what can be pruned in a model, and why the rest cannot."""
     found = trace(read(source), allow_norm=allow_norm)
     return inspect_trace(found, cost_of(found))
+
+
+def profile_model(
+    source: ModelLike,
+    options: LatencyOptions = LATENCY,
+    any_width: bool = False,
+    allow_norm: bool = False,
+    seed: int = 0,
+    on_progress: Callable[[float], None] = lambda share: None,
+) -> tuple[Profile, Table]:
+    """Measure what the widths of a model cost in time here; return what that says, and the table of its nodes.
+
+    `any_width`: also widths that the kernels do not take whole. Raises `ModelError` where the model cannot run.
+    """
+    found = trace(read(source), allow_norm=allow_norm)
+    stopwatch = Stopwatch(found, cost_of(found, options.shapes or None), options, seed)
+    return stopwatch.summary(any_width, on_progress)
 
 
 def read(source: ModelLike) -> Model:

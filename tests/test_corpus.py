@@ -12,7 +12,7 @@ import onnx
 import pytest
 
 import onnxprune
-from onnxprune.select.selection import TOLERANCE
+from onnxprune.limits import TOLERANCE
 
 CORPUS = os.environ.get("ONNXPRUNE_CORPUS")
 MODELS = [

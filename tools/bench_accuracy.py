@@ -114,6 +114,7 @@ def measure(task: Task, case: Case) -> dict[str, Any]:
         seed=case.seed,
         granularity=case.granularity,
         scope=case.scope,
+        round_to="none" if case.granularity == "channel" else "auto",
         permute=case.permute,
     )
     data: DataOptions | Calibration = WITHOUT_DATA

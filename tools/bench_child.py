@@ -28,7 +28,7 @@ def prune(model: str, out: str) -> dict[str, Any]:
     from onnxprune.options import Options
     from onnxprune.pipeline import prune_model
 
-    options = Options(amount=0.5, budget="macs", best_effort=True)
+    options = Options(amount=0.5, budget="macs", round_to="none", best_effort=True)
     return _cost_of(lambda: prune_model(model, options, check=False).save(out, overwrite=True))
 
 
@@ -70,7 +70,7 @@ def channels(model: str, side: str) -> dict[str, Any]:
     }
     found = trace_model(loaded, inputs)
     cost = Cost(found, open_sizes(found))
-    options = Options(amount=0.5, budget="channels", scope="layer", best_effort=True)
+    options = Options(amount=0.5, budget="channels", scope="layer", round_to="none", best_effort=True)
     selection = select(found, score(found, "l2", 0), cost, options)
     counts = {dim: int(mask.sum()) for dim, mask in selection.masks.items()}
     return {

@@ -28,7 +28,7 @@ from onnxprune.result import Result
 from onnxprune.tracing import Trace, trace
 
 AMOUNT = 0.5
-OPTIONS = Options(amount=AMOUNT, budget="macs", best_effort=True)
+OPTIONS = Options(amount=AMOUNT, budget="macs", round_to="none", best_effort=True)
 
 
 def measure(path: Path) -> dict[str, Any]:

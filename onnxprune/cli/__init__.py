@@ -10,6 +10,7 @@ from typer.core import TyperGroup
 from onnxprune import __version__
 from onnxprune.cli.benching import bench
 from onnxprune.cli.looking import compare, evaluate, inspect
+from onnxprune.cli.profiling import profile
 from onnxprune.cli.pruning import apply_, prune
 from onnxprune.cli.sensitivity import sensitivity
 
@@ -54,6 +55,7 @@ app.command("prune")(prune)
 app.command("apply")(apply_)
 app.command("inspect")(inspect)
 app.command("evaluate")(evaluate)
+app.command("profile")(profile)
 app.command("compare")(compare)
 app.command("bench")(bench)
 app.command("sensitivity")(sensitivity)

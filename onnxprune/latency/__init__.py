@@ -9,6 +9,7 @@ time is a sum of what it multiplies, reads and writes at the widths that the ker
 from __future__ import annotations
 
 from onnxprune.latency.stopwatch import Stopwatch
+from onnxprune.latency.summary import Profile
 from onnxprune.latency.table import Table
 
-__all__ = ["Stopwatch", "Table"]
+__all__ = ["Profile", "Stopwatch", "Table"]

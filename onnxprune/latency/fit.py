@@ -81,6 +81,18 @@ def latency_of(table: Table, nodes: Iterable[Node], block: int, whole: str) -> M
     return Measure(parts, fixed * MILLISECONDS)
 
 
+def misfit(table: Table, nodes: Iterable[Node], block: int) -> float:
+    """Return the sum of what the prices of nodes miss at measured points, over the sum of what was measured there."""
+    missed = measured = 0.0
+    for node in {node.signature: node for node in nodes if node.dims}.values():
+        row = table.rows[node.signature]
+        priced = Priced(node, block, *_prices(node, row, block))
+        for widths, time in row.points:
+            missed += abs(priced.at(dict(zip(node.dims, widths, strict=True))) - time * MILLISECONDS)
+            measured += time * MILLISECONDS
+    return missed / measured if measured else 0.0
+
+
 def _prices(node: Node, row: Row, block: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return the prices of what a node does at aligned widths and at others, in milliseconds."""
     widths: Mapping[Dim, Any] = {

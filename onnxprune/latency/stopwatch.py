@@ -13,6 +13,7 @@ from onnxprune.feeds import usable_feeds
 from onnxprune.latency.fit import latency_of
 from onnxprune.latency.nodes import Node, nodes_of
 from onnxprune.latency.profile import profile, whole
+from onnxprune.latency.summary import Profile, summary
 from onnxprune.latency.table import Table, cached
 from onnxprune.machine import this_machine
 from onnxprune.measure import Measure
@@ -52,6 +53,16 @@ class Stopwatch:
         """
         table, block = self.table(off_width, on_progress), width_of_this_machine()
         return latency_of(table, self.nodes, block, whole(self.nodes, False))
+
+    def summary(self, off_width: bool, on_progress: OnProgress) -> tuple[Profile, Table]:
+        """Return what the times of the model's nodes say, and those alone."""
+        self._cost.measures["latency"] = self.predicted(off_width, on_progress)
+        table = self.table(off_width, on_progress)
+        own = {node.signature for node in self.nodes} | {whole(self.nodes, off) for off in (False, True)}
+        rows = {signature: row for signature, row in table.rows.items() if signature in own}
+        shapes = {name: list(values.shape) for name, values in self.feeds.items()}
+        table = Table(table.machine, table.threads, rows)
+        return summary(self._dense, self._cost, table, self.nodes, shapes), table
 
     def table(self, off_width: bool, on_progress: OnProgress) -> Table:
         """Return the table that was given, or that of this machine with all nodes of the model in it."""

@@ -42,7 +42,7 @@ class Table:
 
     def save(self, path: Path) -> None:
         """Write the table as JSON, replacing what was there. Raises `OutputError`."""
-        text = json.dumps(self.as_dict(), indent=1) + "\n"
+        text = json.dumps(self.as_dict()) + "\n"
         write_files({path: lambda stream: stream.write(text.encode())}, overwrite=True)
 
     @staticmethod

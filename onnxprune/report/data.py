@@ -10,6 +10,7 @@ from typing import Any
 from onnxprune.attempt import Attempt
 from onnxprune.calibrate import Calibration
 from onnxprune.cost import Cost
+from onnxprune.limits import is_met
 from onnxprune.max_drop import Step
 from onnxprune.options import Options
 from onnxprune.tracing import Trace
@@ -98,7 +99,7 @@ def warnings_of(facts: Facts, report: Report) -> Iterator[str]:
     if facts.made.verification is None:
         yield "not verified (--no-verify): nothing shows that the pruned model computes the right thing"
     requested, reached = report.amount["requested"], report.amount["reached"]
-    if reached < requested - 0.01:
+    if not is_met(requested, reached):
         yield f"{reached:.1%} of the {report.amount['budget']} was removed, not the {requested:.1%} asked for"
     if facts.made.repair is not None and facts.samples is not None and not facts.samples.real:
         yield (

@@ -23,6 +23,8 @@ UNITS = (("G", 1e9), ("M", 1e6), ("k", 1e3))
 def show_report(report: Report, console: Console) -> None:
     """Print one screen about a finished run."""
     console.print(_summary(report))
+    if len(report.limits) > 1:
+        console.print(_limits(report.limits))
     console.print(_dims(report) if report.sparsity is None else _layers(report, report.sparsity))
     console.print(_verification(report))
     _show_repair(report, console)
@@ -175,6 +177,12 @@ def _summary(report: Report) -> Table:
         before, after = (f"{times[name]['median_ms']:.3g} ms" for name in ("dense", "pruned"))
         table.add_row("latency", before, after, f"{ratio:.1%}")
     return table
+
+
+def _limits(limits: list[dict[str, Any]]) -> Text:
+    """Return how each of several limits was kept."""
+    parts = (f"{limit['budget']} {limit['reached']:.1%} of {limit['requested']:.1%}" for limit in limits)
+    return Text(f"removed of what was asked for: {', '.join(parts)}")
 
 
 def _latency(latency: dict[str, Any]) -> Text:
