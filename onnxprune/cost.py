@@ -12,15 +12,14 @@ import numpy as np
 from onnx import TensorProto, helper
 
 from onnxprune.axes import Dim, Expr, Fixed, Product, Sum, count, free_dims, size
-from onnxprune.inputs import concrete_inputs, usual_inputs
 from onnxprune.measure import Counts, Measure, Widths
 from onnxprune.model import ConstantKey
+from onnxprune.open_sizes import open_sizes, symbols_of
 from onnxprune.parameters import parameter_uses, together
 from onnxprune.record import Use
 from onnxprune.tracing import Trace
-from onnxprune.tracing import trace as trace_model
 
-__all__ = ["Cost", "Counts", "Term", "cost_of", "open_sizes", "term"]
+__all__ = ["Cost", "Counts", "Term", "cost_of", "open_sizes", "term", "with_sizes"]
 
 PACKED = {"INT4": 1 / 2, "UINT4": 1 / 2, "FLOAT4E2M1": 1 / 2, "INT2": 1 / 4, "UINT2": 1 / 4}
 """Bytes of an element of the types of which several share one."""
@@ -122,49 +121,6 @@ def cost_of(trace: Trace, shapes: Mapping[str, tuple[int, ...]] | None = None) -
     return Cost(trace, open_sizes(trace, shapes))
 
 
-def open_sizes(trace: Trace, shapes: Mapping[str, tuple[int, ...]] | None = None) -> dict[str, int]:
-    """Return a value for every size that the MACs depend on and only the running model knows.
-
-    Where they do not all stand in the shapes of the inputs, the graph is traced once more at concrete sizes.
-    """
-    needed = {symbol for work in trace.work for symbol in symbols_of(work.axes)}
-    values = _sizes_of_inputs(trace, concrete_inputs(trace.model, shapes))
-    if needed <= values.keys():
-        return values
-    inputs = usual_inputs(trace.model) if shapes is None else concrete_inputs(trace.model, shapes)
-    values = _sizes_of_inputs(trace, inputs)
-    concrete = trace_model(trace.model, inputs)
-    for name, tensor in trace.tensors.items():
-        other = concrete.tensors.get(name)
-        if tensor.axes is None or other is None or other.axes is None:
-            continue
-        for axis, known in zip(tensor.axes, other.axes, strict=False):
-            if isinstance(axis, Fixed) and axis.size is None and (length := size(known)) is not None:
-                values.setdefault(axis.symbol, length)
-    return values
-
-
-def _sizes_of_inputs(trace: Trace, inputs: Mapping[str, tuple[int, ...]]) -> dict[str, int]:
-    values: dict[str, int] = {}
-    for name, shape in inputs.items():
-        for axis, length in zip(trace.tensors[name].axes or (), shape, strict=False):
-            values.update(dict.fromkeys(symbols(axis), length))
-    return values
-
-
-def symbols_of(axes: tuple[Expr, ...]) -> set[str]:
-    """Return the names of the sizes in some axes that only the running model knows."""
-    return {symbol for axis in axes for symbol in symbols(axis)}
-
-
-def symbols(expr: Expr) -> set[str]:
-    """Return the names of the sizes in an axis that only the running model knows."""
-    if isinstance(expr, Fixed):
-        return set() if expr.size is not None else {s for s in expr.symbol.split("*") if not s.isdigit()}
-    parts = expr.factors if isinstance(expr, Product) else expr.terms if isinstance(expr, Sum) else ()
-    return {symbol for part in parts for symbol in symbols(part)}
-
-
 def _ways(uses: Iterable[Use]) -> dict[ConstantKey, tuple[Term, ...]]:
     """Return, per constant, one term for each different way in which its uses may shrink."""
     groups: dict[ConstantKey, dict[tuple[Expr, ...], Term]] = {}
@@ -191,17 +147,21 @@ def _bytes_of_an_element(tensor: TensorProto) -> float:
 
 def term(axes: tuple[Expr, ...], symbols: Mapping[str, int]) -> Term:
     """Return the product of the sizes of some axes; an open size that `symbols` does not give counts as 1."""
-    known = [_with_sizes(axis, symbols) for axis in axes]
+    known = with_sizes(axes, symbols)
     factor = math.prod(size(axis) or 0 for axis in known if not free_dims(axis))
     return Term(factor, tuple(axis for axis in known if free_dims(axis)))
 
 
+def with_sizes(axes: Iterable[Expr], symbols: Mapping[str, int]) -> tuple[Expr, ...]:
+    """Return axes with numbers for the sizes that only the running model knows: 1 for one that is not given."""
+    return tuple(_with_sizes(axis, symbols) for axis in axes)
+
+
 def _with_sizes(axis: Expr, symbols: Mapping[str, int]) -> Expr:
-    """Return an axis with numbers for the sizes that only the running model knows."""
     if isinstance(axis, Product):
-        return Product(tuple(_with_sizes(factor, symbols) for factor in axis.factors))
+        return Product(with_sizes(axis.factors, symbols))
     if isinstance(axis, Sum):
-        return Sum(tuple(_with_sizes(part, symbols) for part in axis.terms))
+        return Sum(with_sizes(axis.terms, symbols))
     if isinstance(axis, Fixed) and axis.size is None:
         return Fixed(symbols.get(axis.symbol) or math.prod(_factors(axis.symbol, symbols)))
     return axis

@@ -124,7 +124,7 @@ def _runnable(model: Model, outputs: Sequence[str] | None) -> onnx.ModelProto:
 def in_one_piece(model: Model) -> onnx.ModelProto:
     """Return a model with all its values in the message itself. Raises `ModelError` where it is too large for that."""
     if is_large(model):
-        raise ModelError("the model is too large to be run in one piece here; skip the check with --no-verify")
+        raise ModelError("the model is too large to be run in one piece here (1.9 GB); skip the check with --no-verify")
     proto = onnx.ModelProto()
     proto.CopyFrom(model.proto)
     for tensor in Model(proto).tensors():

@@ -1,6 +1,6 @@
 """What pruning keeps of a model's accuracy: with every recovery method and criterion, with data and without.
 
-    python tools/bench_accuracy.py --cache FOLDER [--plan defaults,recovery,criteria,zeros,peers,real] [--only TASK ...]
+    python tools/bench_accuracy.py --cache FOLDER [--plan defaults,recovery,criteria,zeros,widths,peers,real] [--only TASK ...]
 
 Writes docs/bench_accuracy.json after every row and skips the rows that are there already, so that it can be stopped
 and taken up again; --again forgets them. The tables of docs/benchmarks.md are made of that file by
@@ -56,12 +56,14 @@ class Case:
     granularity: str = "channel"
     scope: str = "global"
     permute: bool = True
+    round_to: str = "none"
 
     @property
     def key(self) -> str:
         """A name that no other case has."""
         words = [*asdict(self).values()]
-        return " ".join(map(str, words[:7] if self.granularity == "channel" else words))
+        own = words[:7] if self.granularity == "channel" else words[:10]
+        return " ".join(map(str, own + [self.round_to] * (self.round_to != "none")))
 
 
 def cases(plan: str) -> Iterator[Case]:
@@ -79,6 +81,8 @@ def cases(plan: str) -> Iterator[Case]:
         yield from (Case(t, a, "real", "auto", c) for t in CNNS for a in CNN_AMOUNTS[1:] for c in sorted(CRITERIA))
     elif plan == "zeros":
         yield from _zeros()
+    elif plan == "widths":
+        yield from (replace(case, round_to="auto") for case in cases("defaults"))
     elif plan == "real":
         yield from (Case("sentences", a, d, budget=b) for b in BUDGETS for a in OTHER_AMOUNTS for d in DATA)
         yield from (Case("ocr", a, data) for a in OTHER_AMOUNTS for data in DATA)
@@ -114,7 +118,7 @@ def measure(task: Task, case: Case) -> dict[str, Any]:
         seed=case.seed,
         granularity=case.granularity,
         scope=case.scope,
-        round_to="none" if case.granularity == "channel" else "auto",
+        round_to=case.round_to if case.granularity == "channel" else "auto",
         permute=case.permute,
     )
     data: DataOptions | Calibration = WITHOUT_DATA
@@ -142,7 +146,7 @@ def main() -> None:
     """Measure what is not in the file yet."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--cache", type=Path, required=True, help="where packages with real models are unpacked")
-    parser.add_argument("--plan", default="defaults,recovery,criteria,zeros,peers,real")
+    parser.add_argument("--plan", default="defaults,recovery,criteria,zeros,widths,peers,real")
     parser.add_argument("--only", nargs="*", default=NAMES, help="tasks")
     parser.add_argument("--again", action="store_true", help="measure everything anew")
     arguments = parser.parse_args()
