@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from statistics import mean
 from typing import Any
 
@@ -62,6 +63,20 @@ def by_choice(found: Rows, plan: str, field: str) -> str:
         for choice in choices
     ]
     return table([field, *(f"{task} {amount:.0%}" for task, amount in places)], rows)
+
+
+def widths(found: Rows) -> str:
+    """Return what round widths cost at the same share of parameters: the accuracy with and without them."""
+    own = [case for case in cases("widths") if case.task in CNNS]
+    rows = []
+    for task, amount in dict.fromkeys((case.task, case.amount) for case in own):
+        alike = _where(own, task=task, amount=amount)
+        same = [_where(alike, data=data) for data in DATA]
+        free = [[replace(case, round_to="none") for case in some] for some in same]
+        cells = (f"{_accuracy(found, a)} / {_accuracy(found, b)}" for a, b in zip(same, free, strict=True))
+        rows.append([task, f"{amount:.0%}", *cells])
+    heads = ["model", "parameters removed", "512 unlabelled samples", "no data (synthetic)", "no data, no repair"]
+    return table(heads, rows)
 
 
 def peers(found: Rows) -> str:
@@ -148,6 +163,8 @@ def sections(found: Rows) -> Iterator[str]:
     yield by_choice(found, "recovery", "recover")
     yield "### What each criterion buys: sequential repair, 512 samples, accuracy in percent"
     yield by_choice(found, "criteria", "criterion")
+    yield "### What round widths cost: `--round-to auto` / `none`, accuracy in percent"
+    yield widths(found)
     yield from zeros(found)
     yield "### Other tools at the same share of parameters, accuracy in percent"
     yield peers(found)

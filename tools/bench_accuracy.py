@@ -28,7 +28,7 @@ from tasks import NAMES, Task, load
 from onnxprune.calibrate import Calibration
 from onnxprune.criteria import CRITERIA
 from onnxprune.errors import OnnxPruneError
-from onnxprune.options import SCOPES, DataOptions, Options
+from onnxprune.options import DataOptions, Options
 from onnxprune.pipeline import WITHOUT_DATA, prune_model
 from onnxprune.recover import RECOVERIES
 
@@ -36,6 +36,7 @@ OUT = Path(__file__).parents[1] / "docs" / "bench_accuracy.json"
 SEEDS = (0, 1, 2)
 CNNS = ("residual_cnn", "mobile_net")
 CNN_AMOUNTS, OTHER_AMOUNTS = (0.5, 0.75, 0.9), (0.2, 0.3, 0.4)
+SCHEDULES = ("layer", "erk")
 ZEROS = (0.5, 0.7, 0.9, 0.95)
 DATA = ("real", "synthetic", "none")
 BUDGETS = ("macs", "params")
@@ -103,7 +104,7 @@ def _zeros() -> Iterator[Case]:
         yield from (
             element(task, amount, "real", recover, criterion) for amount in ZEROS for recover in ("none", "auto")
         )
-    for scope in SCOPES[1:]:
+    for scope in SCHEDULES:
         yield from (element(task, amount, "real", scope=scope) for amount in ZEROS)
     yield from (Case(task, a, "real", granularity=g) for g in ("block:1x4", "block:4x1") for a in ZEROS[:2])
 
