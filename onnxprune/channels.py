@@ -75,13 +75,11 @@ class Channels(Way[Selection]):
         if not isinstance(plan, Plan):
             raise PlanError("the plan's request asks for channels, but what it lists are masks of zeros")
         masks = plan.masks(self._found)
-        # What a plan removes is what was asked for, also where it was edited since; of latency a plan knows nothing.
         budget = self._run.options.budget
-        measure = self._run.cost.measures.get(budget, self._run.cost.measures["params"])
+        measure = self._run.cost.measures[budget]
         counts = {dim: int(mask.sum()) for dim, mask in masks.items()}
         removed = 1 - measure.at(counts) / measure.dense if measure.dense else 0.0
-        reached = Reached(budget if budget in self._run.cost.measures else "params", removed, removed)
-        return Selection(masks, (reached,), {})
+        return Selection(masks, (Reached(budget, removed, removed),), {})
 
     def attempt(self, chosen: Selection, check: bool) -> Attempt:
         """Make the pruned model; with `check`, prove it before it is repaired."""

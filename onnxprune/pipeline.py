@@ -18,7 +18,7 @@ from onnxprune.latency import Profile, Stopwatch, Table
 from onnxprune.max_drop import Tried, find_amount
 from onnxprune.measured import measure
 from onnxprune.model import Model
-from onnxprune.options import AUTO, NONE, DataOptions, LatencyOptions, Options
+from onnxprune.options import AUTO, NONE, TARGETS, DataOptions, LatencyOptions, Options
 from onnxprune.phases import OnPhase, Phases, in_silence
 from onnxprune.plan_of_zeros import AnyPlan
 from onnxprune.recover import find as find_recovery
@@ -111,7 +111,11 @@ def apply_plan(
 
     Raises `PlanError` at the first difference.
     """
-    options = replace(Options.of(plan.request), max_drop=None, metric=AUTO, judged_output=None)
+    # What a plan removes is what was asked for, also where it was edited since; of latency it knows nothing.
+    request = {**plan.request, **dict.fromkeys(TARGETS), "max_drop": None, "metric": AUTO, "judged_output": None}
+    if request.get("budget") == "latency":
+        request["budget"] = "params"
+    options = Options.of(request)
     if data == WITHOUT_DATA:
         options = replace(options, recover=NONE)
     way = _way(_run(source, options, feeds, data, on_phase), check)

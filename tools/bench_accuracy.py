@@ -1,6 +1,7 @@
 """What pruning keeps of a model's accuracy: with every recovery method and criterion, with data and without.
 
-    python tools/bench_accuracy.py --cache FOLDER [--plan defaults,recovery,criteria,zeros,widths,peers,real] [--only TASK ...]
+    python tools/bench_accuracy.py --cache FOLDER [--only TASK ...]
+        [--plan defaults,recovery,criteria,zeros,widths,peers,real]
 
 Writes docs/bench_accuracy.json after every row and skips the rows that are there already, so that it can be stopped
 and taken up again; --again forgets them. The tables of docs/benchmarks.md are made of that file by

@@ -27,7 +27,7 @@ def inspect(model: ModelPath, allow_norm: AllowNorm = False, as_json: AsJson = F
     """List what can be pruned, and why the rest cannot."""
     with failing_in_one_line(as_json, verbose):
         from onnxprune.pipeline import inspect_model
-        from onnxprune.report.terminal import show_inspection
+        from onnxprune.report.models import show_inspection
 
         found = inspect_model(model, allow_norm)
         if as_json:
@@ -62,7 +62,7 @@ def evaluate(
         from onnxprune.evaluate import evaluate_model, label_key
         from onnxprune.options import DataOptions, numbers, pair
         from onnxprune.pipeline import read
-        from onnxprune.report.terminal import show_evaluation
+        from onnxprune.report.models import show_evaluation
 
         loaded = read(model)
         key = labels or label_key(data, loaded)
@@ -91,7 +91,7 @@ def compare(
     """Compare two models: size, parameters, MACs, and how far their outputs are apart."""
     with failing_in_one_line(as_json, verbose):
         from onnxprune.compare import compare_models
-        from onnxprune.report.terminal import show_comparison
+        from onnxprune.report.models import show_comparison
 
         facts = compare_models(dense, pruned, feeds_from(inputs), seed)
         if as_json:

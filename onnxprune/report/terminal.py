@@ -1,4 +1,4 @@
-"""How reports look in a terminal: rich tables, sensible at 80 columns."""
+"""How the report of a run looks in a terminal: rich tables, sensible at 80 columns."""
 
 from __future__ import annotations
 
@@ -11,13 +11,10 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from onnxprune.evaluate import Evaluation
-from onnxprune.metrics import find
 from onnxprune.report.data import Before, Report
-from onnxprune.report.inspection import Inspection
+from onnxprune.report.words import amount, kept, scores
 
 MOST_PRUNED = 5
-UNITS = (("G", 1e9), ("M", 1e6), ("k", 1e3))
 
 
 def show_report(report: Report, console: Console) -> None:
@@ -62,7 +59,7 @@ def _drift(drift: dict[str, Any]) -> RenderableType:
     title = Text(f"compared with the dense model on {drift['samples']} {kind} {which}:")
     table = Table("output", "by", "value", "drop")
     for name, score in drift["outputs"].items():
-        table.add_row(name, score["metric"], *_numbers(score["metric"], score["value"], score["drop"]))
+        table.add_row(name, score["metric"], *scores(score["metric"], score["value"], score["drop"]))
     return Group(title, table)
 
 
@@ -87,79 +84,6 @@ def _curve(curve: list[dict[str, Any]]) -> Table:
     return table
 
 
-def show_evaluation(found: Evaluation, console: Console) -> None:
-    """Print what a model gives on samples, and what a reference gives where there is one."""
-    compared = any(output.fits for output in found.outputs.values())
-    table = Table("output", "metric", *(["value", "reference", "drop"] if compared else ["value"]))
-    for name, output in found.outputs.items():
-        for metric, score in output.scores.items():
-            known = _numbers(metric, score.value, score.dense, score.drop)
-            table.add_row(name, metric, *known, style="bold" if metric == output.fits else "")
-            name = ""
-    console.print(table)
-    for name, output in found.outputs.items():
-        if output.max_abs is not None:
-            console.print(Text(f"{name}: largest absolute difference {output.max_abs:.3g}"))
-        if not output.finite:
-            console.print(Text(f"warning: output '{name}' holds NaN or infinities", style="yellow"))
-    console.print(Text(f"{found.samples} samples from {found.source}"))
-
-
-def _numbers(metric: str, *values: float | None) -> list[str]:
-    """Return those values that are known; shares in percent, and distances as they are."""
-    share = find(metric).higher_is_better and metric != "cosine"
-    return [f"{value:.2%}" if share else f"{value:.4g}" for value in values if value is not None]
-
-
-def show_inspection(found: Inspection, console: Console) -> None:
-    """Print what can be pruned, and why the rest cannot."""
-    table = Table(title="prunable dims", title_justify="left")
-    for heading in ("dim", "size", "params/unit", "MACs/unit", "weights"):
-        table.add_column(heading, justify="left" if heading == "dim" else "right", overflow="fold")
-    for dim in found.dims:
-        table.add_row(
-            dim["name"],
-            str(dim["size"]),
-            amount(dim["params_per_unit"]),
-            amount(dim["macs_per_unit"]),
-            str(len(dim["members"])),
-        )
-    console.print(table)
-    for reason in dict.fromkeys(dim["protected"] for dim in found.dims if dim["protected"]):
-        console.print(Text(f"protected: {reason}", style="yellow"))
-    if found.not_prunable:
-        console.print(_reasons(found.not_prunable))
-    console.print(
-        f"{len(found.dims)} prunable dims; {found.prunable_params:.1%} of {amount(found.params)} parameters and "
-        f"{found.prunable_macs:.1%} of {amount(found.macs)} MACs can go"
-    )
-
-
-def show_comparison(facts: dict[str, Any], console: Console) -> None:
-    """Print two models side by side."""
-    table = Table("", "dense", "pruned", "kept")
-    for name in ("bytes", "params", "macs"):
-        before, after = facts[name]["before"], facts[name]["after"]
-        table.add_row(name, amount(before), amount(after), _share(after, before))
-    console.print(table)
-    outputs = Table("output", "max abs difference", "max rel difference")
-    for name, apart in facts["outputs"].items():
-        outputs.add_row(name, f"{apart['max_abs']:.3g}", f"{apart['max_rel']:.3g}")
-    console.print(outputs)
-
-
-def amount(value: float) -> str:
-    """Return a count with three significant digits and a unit: 11.7M."""
-    for unit, scale in UNITS:
-        if abs(value) >= scale:
-            return f"{value / scale:.3g}{unit}"
-    return f"{value:g}"
-
-
-def _share(after: float, before: float) -> str:
-    return f"{after / before:.1%}" if before else "-"
-
-
 def _summary(report: Report) -> Table:
     table = Table("", "before", "after", "kept")
     rows: list[tuple[str, Before | None]] = [
@@ -171,7 +95,7 @@ def _summary(report: Report) -> Table:
     ]
     for name, change in rows:
         if change is not None:
-            table.add_row(name, amount(change.before), amount(change.after), _share(change.after, change.before))
+            table.add_row(name, amount(change.before), amount(change.after), kept(change.after, change.before))
     if report.latency is not None:
         times, ratio = report.latency["contestants"], report.latency["ratios"]["pruned"]["value"]
         before, after = (f"{times[name]['median_ms']:.3g} ms" for name in ("dense", "pruned"))
@@ -276,13 +200,3 @@ def _pattern(check: dict[str, Any]) -> Text:
         f"{amount(check['elements'])} numbers, as {check['granularity']}; {check['unchanged']} other tensors are the "
         f"same, bit by bit{changed}",
     )
-
-
-def _reasons(groups: list[dict[str, Any]]) -> Table:
-    table = Table(title="weight axes that cannot shrink", title_justify="left")
-    table.add_column("axes", justify="right")
-    table.add_column("reason", overflow="fold")
-    table.add_column("first seen at", overflow="fold")
-    for group in groups:
-        table.add_row(str(group["count"]), group["reason"], f"{group['first']}  {group['node']}".strip())
-    return table
