@@ -39,6 +39,12 @@ class Limit:
         """Return the most that is allowed where the dense model has `dense`."""
         return self.most * dense if self.is_relative else self.most
 
+    def removes(self, dense: float) -> float:
+        """Return the share of what the dense model has that must go; below 0 where more is allowed than it has."""
+        if self.is_relative:
+            return 1 - self.most
+        return 1 - self.most / dense if dense else 0.0
+
 
 def is_met(requested: float, removed: float) -> bool:
     """Whether the share that was removed is what was asked for, or so little less that nobody minds."""
@@ -47,12 +53,13 @@ def is_met(requested: float, removed: float) -> bool:
 
 def target_of(measure: str, text: str | float) -> Limit:
     """Read a target such as 2M, 1.5G, 8ms, 10MB or 0.5x. Raises `UsageError`."""
-    found = re.fullmatch(r"(\d+(?:\.\d+)?(?:e[+-]?\d+)?)\s*([a-z]*)", str(text).strip(), re.IGNORECASE)
+    pattern = r"(\d*\.?\d+(?:e[+-]?\d+)?) *([a-z]*)"
+    found = re.fullmatch(pattern, str(text).strip(), re.IGNORECASE | re.ASCII)
     unit = found[2].upper() if found else ""
     units = UNITS[measure]
     if found is None or (unit != "X" and unit not in units):
         raise UsageError(f"--target-{measure} {text}: give a number such as {EXAMPLES[measure]}, or 0.5x for one half")
     value = float(found[1]) * units.get(unit, 1.0)
     if not 0 < value < math.inf:
-        raise UsageError(f"--target-{measure} {text}: it must be above 0")
+        raise UsageError(f"--target-{measure} {text}: it must be a number above 0")
     return Limit(measure, value, unit == "X")

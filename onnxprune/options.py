@@ -213,7 +213,7 @@ def _one_of(option: str, value: str, allowed: tuple[str, ...]) -> None:
 
 def width_rule(text: str) -> int | str:
     """Read what `--round-to` says: auto, none, or a number. `Options` refuses anything else."""
-    return int(text) if text.strip().lstrip("-").isdigit() else text
+    return int(text) if re.fullmatch(r"-?\d+", text.strip(), re.ASCII) else text
 
 
 def numbers(option: str, text: str | None) -> tuple[float, ...] | None:
@@ -238,7 +238,7 @@ def pair(option: str, text: str | None, kind: Callable[[float], N]) -> tuple[N, 
 
 def size(option: str, text: str) -> int:
     """Read a number of bytes, such as 500MB or 2GB. Raises `UsageError`."""
-    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMGT]?)i?B?", text.strip(), re.IGNORECASE)
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMGT]?)i?B?", text.strip(), re.IGNORECASE | re.ASCII)
     if found is None:
         raise UsageError(f"{option} {text}: give a number of bytes, such as 500MB or 2GB")
     return int(float(found[1]) * 1024 ** " KMGT".index(found[2].upper() or " "))

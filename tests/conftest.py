@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 
@@ -9,3 +11,9 @@ import pytest
 def few_samples(monkeypatch: pytest.MonkeyPatch) -> None:
     """Make up 16 synthetic samples by default instead of 512, so that the default command takes no seconds."""
     monkeypatch.setattr("onnxprune.calibrate.synthetic.make.SAMPLES", 16)
+
+
+@pytest.fixture(autouse=True)
+def own_cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Keep what is cached between runs, such as measured times, in a folder of the test."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))

@@ -25,6 +25,8 @@ def designs(trace: Trace, block: int, off_width: bool) -> Iterator[Counts]:
     """
     rng = np.random.default_rng(0)
     yield {}
+    if not trace.dims:
+        return
     blocks = _widths(trace, block)
     for share in SHARES:
         yield {dim: _nearest(widths, share * dim.size) for dim, widths in blocks.items()}

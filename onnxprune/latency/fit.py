@@ -51,8 +51,11 @@ class Priced:
         return self._known[widths]
 
     def _computed(self, counts: Widths) -> Any:
-        features = np.moveaxis(self.node.features(counts, self.block), 0, -1)
-        return np.where(self.node.is_unaligned(counts), features @ self.unaligned, features @ self.aligned)
+        lengths = self.node.lengths(counts)
+        features = self.node.features(lengths, self.block)
+        if self.unaligned is self.aligned:
+            return features @ self.aligned
+        return np.where(self.node.is_unaligned(lengths), features @ self.unaligned, features @ self.aligned)
 
 
 def latency_of(table: Table, nodes: Iterable[Node], block: int, whole: str) -> Measure:
@@ -65,7 +68,7 @@ def latency_of(table: Table, nodes: Iterable[Node], block: int, whole: str) -> M
     prices: dict[str, tuple[NDArray[np.float64], NDArray[np.float64]]] = {}
     for node in nodes:
         row = table.rows.get(node.signature)
-        if row is None:
+        if row is None or len(row.points[0][0]) != len(node.dims):
             raise DataError(
                 f"the latency profile has no node like the {node.operator} that gives '{node.output}'; "
                 "it is of another model, or of other input shapes: make one with `onnxprune profile`"
@@ -98,9 +101,10 @@ def _prices(node: Node, row: Row, block: int) -> tuple[NDArray[np.float64], NDAr
     widths: Mapping[Dim, Any] = {
         dim: np.array([point[place] for point, _ in row.points]) for place, dim in enumerate(node.dims)
     }
-    features = node.features(widths, block).T
+    lengths = node.lengths(widths)
+    features = node.features(lengths, block)
     times = np.array([time for _, time in row.points]) * MILLISECONDS
-    unaligned = np.broadcast_to(node.is_unaligned(widths), len(times))
+    unaligned = np.broadcast_to(node.is_unaligned(lengths), len(times))
     found = [_fitted(features[such], times[such]) for such in (~unaligned, unaligned) if such.any()]
     return found[0], found[-1]
 

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+import math
+import operator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property, reduce
 from typing import Any
 
 import numpy as np
 import onnx
 from numpy.typing import NDArray
 
-from onnxprune.axes import Dim, Expr, Fixed, Product, Sum, free_dims
-from onnxprune.cost import Term, term
+from onnxprune.axes import Dim, Expr, Product, Sum, count, free_dims
+from onnxprune.cost import Term, term, with_sizes
 from onnxprune.measure import Widths
 from onnxprune.model import constant_value
+from onnxprune.open_sizes import symbols_of
 from onnxprune.tracing import Trace
 
 ALIGNMENT = 4
@@ -36,22 +40,41 @@ class Node:
     work: tuple[Term, ...]
     traffic: tuple[Term, ...]
 
-    def features(self, widths: Widths, block: int) -> NDArray[np.float64]:
-        """Return what the time is made of at candidate widths: shape [k, ...].
+    def lengths(self, widths: Widths) -> list[Any]:
+        """Return how long each axis that may shrink is at candidate widths: numbers, or arrays of the same shape."""
+        return [count(axis, widths) for axis in self._axes]
+
+    def features(self, lengths: Sequence[Any], block: int) -> NDArray[np.float64]:
+        """Return what the time is made of where the axes have these `lengths`: shape [..., k].
 
         First come a constant, multiply-accumulates and values with every axis that may shrink at the next multiple of
-        `block`, then the latter two at the very widths.
+        `block`, then the latter two at the very lengths.
         """
-        terms = (self.work, self.traffic)
-        blocked = [_total(group, widths, block) for group in terms if group]
-        exact = [_total(group, widths, 1) for group in terms if group]
-        return np.stack(np.broadcast_arrays(1.0, *blocked, *exact)).astype(np.float64)
+        rounded = [-(-length // block) * block for length in lengths]
+        totals = [_total(terms, axes) for axes in (rounded, lengths) for terms in self._terms if terms]
+        features = np.ones((*np.broadcast_shapes(*map(np.shape, lengths)), 1 + len(totals)))
+        for place, total in enumerate(totals):
+            features[..., 1 + place] = total
+        return features
 
-    def is_unaligned(self, widths: Widths) -> Any:
+    @staticmethod
+    def is_unaligned(lengths: Sequence[Any]) -> Any:
         """Whether some axis is no multiple of what the fast kernels want: a bool, or an array of them."""
-        axes = {axis for group in (self.work, self.traffic) for term in group for axis in term.axes}
-        remainders = [np.asarray(Term(1, (axis,)).at(widths)) % ALIGNMENT != 0 for axis in axes]
-        return np.any(np.broadcast_arrays(*remainders), axis=0) if remainders else np.bool_(False)
+        return reduce(operator.or_, (length % ALIGNMENT != 0 for length in lengths), False)
+
+    @cached_property
+    def _axes(self) -> list[Expr]:
+        """The axes that may shrink, each once: a concatenation of many dims takes a while to count."""
+        return list(dict.fromkeys(axis for term in (*self.work, *self.traffic) for axis in term.axes))
+
+    @cached_property
+    def _terms(self) -> list[list[tuple[int, list[int]]]]:
+        """Work and traffic as the factor of each term and the places of its axes in `_axes`."""
+        places = {axis: place for place, axis in enumerate(self._axes)}
+        return [
+            [(term.factor, [places[axis] for axis in term.axes]) for term in terms]
+            for terms in (self.work, self.traffic)
+        ]
 
 
 def nodes_of(trace: Trace, symbols: Mapping[str, int]) -> Iterator[Node]:
@@ -74,16 +97,27 @@ def nodes_of(trace: Trace, symbols: Mapping[str, int]) -> Iterator[Node]:
 def _node(
     trace: Trace, node: onnx.NodeProto, works: list[tuple[Expr, ...]], readers: list[str], symbols: Mapping[str, int]
 ) -> Node:
-    written = [axes for name in node.output if (axes := _axes(trace, name)) is not None]
     read = [axes for name in node.input if (axes := _axes(trace, name)) is not None]
-    shapes = [*read, *written, *works]
+    written = [axes for name in node.output if (axes := _axes(trace, name)) is not None]
+    shapes = [with_sizes(axes, symbols) for axes in (*read, *written, *works)]
     dims = tuple(dict.fromkeys(dim for axes in shapes for axis in axes for dim in free_dims(axis)))
     numbers = {dim: place for place, dim in enumerate(dims)}
-    words = [node.domain, node.op_type, *_settings(node), *readers]
-    words += [_shown(axes, numbers, symbols) for axes in shapes]
+    words = [node.domain, node.op_type, *_settings(node), *_types(trace, node), *readers]
+    words += [f"[{','.join(_shown(axis, numbers) for axis in axes)}]" for axes in shapes]
+    if not symbols_of(tuple(axis for axes in (*read, *written, *works) for axis in axes)) <= symbols.keys():
+        # What size it really has follows from those of the inputs.
+        words += [f"{name}={value}" for name, value in sorted(symbols.items())]
     signature = hashlib.sha1("|".join(words).encode()).hexdigest()[:16]
-    terms = tuple(term(axes, symbols) for axes in works), tuple(term(axes, symbols) for axes in (*written, *read))
-    return Node(next(filter(None, node.output)), node.op_type, signature, dims, *terms)
+    terms = [term(axes, {}) for axes in shapes]
+    passing = len(read) + len(written)
+    return Node(
+        next(filter(None, node.output)),
+        node.op_type,
+        signature,
+        dims,
+        work=tuple(terms[passing:]),
+        traffic=tuple(terms[:passing]),
+    )
 
 
 def _axes(trace: Trace, name: str) -> tuple[Expr, ...] | None:
@@ -92,32 +126,29 @@ def _axes(trace: Trace, name: str) -> tuple[Expr, ...] | None:
 
 
 def _settings(node: onnx.NodeProto) -> Iterator[str]:
-    """Yield the attributes of a node, but for bodies."""
+    """Yield the attributes of a node; of a body, what it computes with what attributes."""
     for attribute in sorted(node.attribute, key=lambda attribute: attribute.name):
-        if attribute.type not in (onnx.AttributeProto.GRAPH, onnx.AttributeProto.GRAPHS):
+        bodies = [attribute.g] if attribute.type == onnx.AttributeProto.GRAPH else attribute.graphs
+        for inner in (inner for body in bodies for inner in body.node if constant_value(inner) is None):
+            yield from (inner.domain, inner.op_type, *_settings(inner))
+        if not bodies:
             yield hashlib.sha1(attribute.SerializeToString(deterministic=True)).hexdigest()
 
 
-def _shown(axes: tuple[Expr, ...], numbers: Mapping[Dim, int], symbols: Mapping[str, int]) -> str:
-    """Write a shape down with the dims numbered, so that it reads the same for nodes alike."""
-    return "[" + ",".join(_axis(axis, numbers, symbols) for axis in axes) + "]"
+def _types(trace: Trace, node: onnx.NodeProto) -> Iterator[str]:
+    """Yield the types of what a node reads and writes, and whether that is stored: such weights are packed once."""
+    for name in (*node.input, *node.output):
+        yield f"{trace.types.get(name, 0)}{'stored' * (('', name) in trace.model.constants)}"
 
 
-def _axis(axis: Expr, numbers: Mapping[Dim, int], symbols: Mapping[str, int]) -> str:
-    if isinstance(axis, Fixed):
-        return str(symbols.get(axis.symbol, axis.symbol) if axis.size is None else axis.size)
+def _shown(axis: Expr, numbers: Mapping[Dim, int]) -> str:
+    """Write an axis down with the dims numbered, so that it reads the same for nodes alike."""
     if isinstance(axis, (Product, Sum)):
         parts = axis.factors if isinstance(axis, Product) else axis.terms
-        return f"({('*' if isinstance(axis, Product) else '+').join(_axis(part, numbers, symbols) for part in parts)})"
-    return f"{axis.size}#{numbers[axis]}" if axis in numbers else str(axis.size)
+        return f"({('*' if isinstance(axis, Product) else '+').join(_shown(part, numbers) for part in parts)})"
+    return f"{axis.size}#{numbers[axis]}" if isinstance(axis, Dim) else str(axis.size)
 
 
-def _total(terms: tuple[Term, ...], widths: Widths, block: int) -> Any:
-    """Add up terms with every axis that may shrink rounded up to a multiple of `block`."""
-    total: Any = 0
-    for summand in terms:
-        value: Any = summand.factor
-        for axis in summand.axes:
-            value = value * (-(-Term(1, (axis,)).at(widths) // block) * block)
-        total = total + value
-    return total
+def _total(terms: Sequence[tuple[int, list[int]]], lengths: Sequence[Any]) -> Any:
+    """Add up terms: the factor of each times the lengths of its axes."""
+    return sum(factor * math.prod(lengths[place] for place in places) for factor, places in terms)

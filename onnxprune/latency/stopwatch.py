@@ -70,7 +70,7 @@ class Stopwatch:
         if self.options.profile is not None:
             return _given(Path(self.options.profile), threads)
         path = cached(machine, threads)
-        table = Table.load(path) if path.exists() else Table(machine, threads)
+        table = _kept(path) or Table(machine, threads)
         if profile(self._dense, self.nodes, self.feeds, table, off_width, on_progress):
             _keep(table, path)
         return table
@@ -88,6 +88,14 @@ def _given(path: Path, threads: int) -> Table:
             f"{path}: measured with {table.threads} threads, not with {threads}; say --threads {table.threads}"
         )
     return table
+
+
+def _kept(path: Path) -> Table | None:
+    """Return the table of an earlier run; None where there is none, or one of another version."""
+    try:
+        return Table.load(path)
+    except DataError:
+        return None
 
 
 def _keep(table: Table, path: Path) -> None:

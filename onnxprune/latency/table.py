@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import math
+from bisect import insort
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -31,9 +33,9 @@ class Table:
     rows: dict[str, Row] = field(default_factory=dict)
 
     def add(self, signature: str, operator: str, widths: list[int], microseconds: float) -> None:
-        """Note one measurement."""
+        """Note one measurement: points stand in the order of their widths, whichever was measured first."""
         row = self.rows.setdefault(signature, Row(operator))
-        row.points.append((widths, round(microseconds, 2)))
+        insort(row.points, (widths, round(microseconds, 2)))
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain data, in an order that does not depend on that of measuring."""
@@ -52,15 +54,22 @@ class Table:
             data = json.loads(path.read_text())
             if data["schema"] != SCHEMA:
                 raise DataError(f"{path}: a latency profile of another version ({data['schema']}, not {SCHEMA})")
-            rows = {
-                signature: Row(row["operator"], [(list(map(int, widths)), float(us)) for widths, us in row["points"]])
-                for signature, row in data["nodes"].items()
-            }
+            rows = {signature: _row(row) for signature, row in data["nodes"].items()}
             return Table(Machine(**data["machine"]), int(data["threads"]), rows)
         except OSError as error:
             raise DataError(f"{path}: cannot be read ({error.strerror})") from error
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
             raise DataError(f"{path}: not a latency profile; make one with `onnxprune profile`") from error
+
+
+def _row(data: Any) -> Row:
+    """Return what was read of a row. Raises `ValueError` and the like for what is none."""
+    row = Row(str(data["operator"]), sorted((list(map(int, widths)), float(us)) for widths, us in data["points"]))
+    lengths = {len(widths) for widths, _ in row.points}
+    # What a run takes around its nodes may come out below 0: the profiler makes each node take a little longer.
+    if len(lengths) != 1 or not all(min(widths, default=1) > 0 and math.isfinite(us) for widths, us in row.points):
+        raise ValueError("a row has points with as many widths each, from 1 up, and finite times")
+    return row
 
 
 def cached(machine: Machine, threads: int) -> Path:

@@ -47,7 +47,10 @@ def ranked(
     elif scope == "kind":
         values = _ranks_by_kind(trace, values)
     losses = {dim: np.concatenate([[0.0], np.cumsum(values[dim])]) for dim in dims}
-    return {dim: Ranked(orders[dim], np.nan_to_num(measured.get(dim, losses[dim]), posinf=LARGEST)) for dim in dims}
+    return {
+        dim: Ranked(orders[dim], np.nan_to_num(measured.get(dim, losses[dim]), nan=LARGEST, posinf=LARGEST))
+        for dim in dims
+    }
 
 
 def _ranks_by_kind(trace: Trace, values: Mapping[Dim, NDArray[np.float64]]) -> dict[Dim, NDArray[np.float64]]:

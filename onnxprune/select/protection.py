@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from fnmatch import fnmatchcase
 
 import numpy as np
@@ -16,8 +16,11 @@ FIRST_LAYERS = 0.5
 """What the first layers may lose, unless a budget cannot be met otherwise: all that follows lives on what they see."""
 
 
-def protected(trace: Trace, options: Options) -> dict[Dim, str]:
-    """Return the dims that must stay whole, with the reason: by `--include`, `--exclude`, or as fixed mathematics."""
+def protected(trace: Trace, options: Options, measured: Container[Dim] | None = None) -> dict[Dim, str]:
+    """Return the dims that must stay whole, with the reason.
+
+    By `--include` or `--exclude`, as fixed mathematics, or as none of those that were `measured` where that counts.
+    """
     reasons: dict[Dim, str] = {}
     suspected = fixed_mathematics(trace)
     for dim in trace.dims:
@@ -29,6 +32,8 @@ def protected(trace: Trace, options: Options) -> dict[Dim, str]:
             reasons[dim] = "not named by --include"
         elif dim in suspected and not options.include:
             reasons[dim] = suspected[dim]
+        elif measured is not None and dim not in measured:
+            reasons[dim] = "not measured in the file of --sensitivity"
     return reasons
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -12,10 +12,11 @@ from onnxprune.axes import Dim, Mask
 from onnxprune.cost import Cost
 from onnxprune.criteria import Saliency
 from onnxprune.errors import BudgetError
-from onnxprune.limits import Limit
-from onnxprune.measure import Counts
+from onnxprune.limits import Limit, is_met
+from onnxprune.measure import Counts, Measure
 from onnxprune.options import AUTO, Options
-from onnxprune.select.knapsack import Bound, Choice, fit
+from onnxprune.select.choices import Bound, Choice
+from onnxprune.select.knapsack import fit
 from onnxprune.select.losses import ranked
 from onnxprune.select.protection import floors, protected
 from onnxprune.select.widths import admissible, steps, width_of_this_machine
@@ -23,9 +24,6 @@ from onnxprune.tracing import Trace
 
 CAUTION = (0.9, 1.0)
 """What a dim may lose unless `--max-layer-amount` says so: the second only where the budget asks for it."""
-
-TOLERANCE = 0.01
-"""An amount that is missed by no more than this is met."""
 
 ROUNDING = 1e-9
 """What a share may lack by the rounding of floats."""
@@ -45,7 +43,7 @@ class Reached:
     @property
     def is_met(self) -> bool:
         """Whether the limit is kept."""
-        return self.removed >= self.requested - TOLERANCE
+        return is_met(self.requested, self.removed)
 
 
 @dataclass(frozen=True)
@@ -82,7 +80,7 @@ class Selection:
 class Losses:
     """What units are worth: the saliency of each, whether that is a loss that adds up, and losses that were measured.
 
-    `measured` has, for some dims, the loss [size + 1] once so many units are gone.
+    `measured` has, by dim, the loss [size + 1] once so many units are gone; the other dims stay whole then.
     """
 
     saliency: Saliency
@@ -100,7 +98,7 @@ def select(trace: Trace, losses: Losses, cost: Cost, options: Options, limits: S
     """
     problem = _Problem(trace, losses, cost, options, limits)
     for most in CAUTION if options.max_layer_amount is None else (options.max_layer_amount,):
-        chosen = _best([problem.solved(width, most) for width in _widths(options)])
+        chosen = _best(problem.solved(width, most) for width in _widths(options))
         if chosen.overshoot >= 0:
             return chosen
     if not chosen.is_met and not options.best_effort:
@@ -113,9 +111,9 @@ class _Problem:
 
     def __init__(self, trace: Trace, losses: Losses, cost: Cost, options: Options, limits: Sequence[Limit]) -> None:
         self._trace, self._options = trace, options
-        self._protected = protected(trace, options)
-        self._bounds = _bounds(cost, limits)
-        is_even = options.scope == "layer" or "channels" in self._bounds
+        self._protected = protected(trace, options, losses.measured or None)
+        self._limits, self._measures = _tightest(cost, limits), cost.measures
+        is_even = options.scope == "layer" or "channels" in self._limits
         self._by_cost = (losses.is_loss or bool(losses.measured)) and options.scope == "global" and not is_even
         dims = [dim for dim in trace.dims if dim not in self._protected]
         scope = "layer" if is_even else options.scope
@@ -128,9 +126,12 @@ class _Problem:
         for dim, units in self._units.items():
             widths = admissible(dim, rule[dim], lowest[dim])
             choices[dim] = Choice(widths, units.loss[dim.size - widths])
-        counts = fit(choices, list(self._bounds.values()), self._by_cost)
+        limited = [(limit, self._measures[name]) for name, limit in self._limits.items()]
+        bounds = [Bound(measure, limit.within(measure.dense)) for limit, measure in limited]
+        counts = fit(choices, bounds, self._by_cost)
         masks = {dim: self._units[dim].mask(kept) for dim, kept in counts.items() if kept < dim.size}
-        return Selection(masks, _reached(self._bounds, counts), self._protected, width)
+        reached = tuple(_reached(limit, measure, counts) for limit, measure in limited)
+        return Selection(masks, reached, self._protected, width)
 
 
 def _widths(options: Options) -> list[int]:
@@ -141,34 +142,32 @@ def _widths(options: Options) -> list[int]:
     return [widest >> power for power in range(widest.bit_length())]
 
 
-def _bounds(cost: Cost, limits: Sequence[Limit]) -> dict[str, Bound]:
-    """Return what each measure may come to; of two limits on the same one the tighter counts."""
-    bounds: dict[str, Bound] = {}
+def _tightest(cost: Cost, limits: Sequence[Limit]) -> dict[str, Limit]:
+    """Return the limits by what they are on: of two on the same measure the tighter one."""
+    found: dict[str, Limit] = {}
     for limit in limits:
-        measure = cost.measures[limit.measure]
-        most = limit.within(measure.dense)
-        if limit.measure not in bounds or most < bounds[limit.measure].most:
-            bounds[limit.measure] = Bound(measure, most)
-    return bounds
+        dense = cost.measures[limit.measure].dense
+        if limit.measure not in found or limit.removes(dense) > found[limit.measure].removes(dense):
+            found[limit.measure] = limit
+    return found
 
 
-def _reached(bounds: Mapping[str, Bound], counts: Counts) -> tuple[Reached, ...]:
-    found = []
-    for name, bound in bounds.items():
-        dense = bound.measure.dense
-        share = 1 - bound.measure.at(counts) / dense if dense else 0.0
-        found.append(Reached(name, 1 - bound.most / dense if dense else 0.0, float(share)))
-    return tuple(found)
+def _reached(limit: Limit, measure: Measure, counts: Counts) -> Reached:
+    removed = 1 - measure.at(counts) / measure.dense if measure.dense else 0.0
+    return Reached(limit.measure, limit.removes(measure.dense), float(removed))
 
 
-def _best(tried: Sequence[Selection]) -> Selection:
+def _best(tried: Iterable[Selection]) -> Selection:
     """Return the first that keeps all limits and overshoots them by little; else what keeps them, or comes, closest."""
-    kept = [found for found in tried if found.overshoot >= 0]
-    if not kept:
-        return max(tried, key=lambda found: found.overshoot)
-    chosen = next((found for found in kept if found.overshoot <= OVERSHOOT), None)
-    chosen = chosen or min(kept, key=lambda found: found.overshoot)
-    widest = tried[0].width
+    seen = list[Selection]()
+    for chosen in tried:
+        seen.append(chosen)
+        if 0 <= chosen.overshoot <= OVERSHOOT:
+            break
+    else:
+        kept = [found for found in seen if found.overshoot >= 0]
+        chosen = min(kept or seen, key=lambda found: abs(found.overshoot))
+    widest = seen[0].width
     is_relaxed = chosen.width < widest and any(dim.size > widest for dim in chosen.masks)
     return replace(chosen, relaxed_from=widest if is_relaxed else None)
 

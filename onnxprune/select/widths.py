@@ -1,4 +1,4 @@
-"""Width rules: how many units a dim may keep so that every axis of a weight that it is part of has a fast width.
+"""Width rules: how many units a dim may keep so that every axis of a weight that is multiplied with has a fast width.
 
 A rule of 16 asks that what lies in memory be a multiple of 16. A dim that is an axis by itself keeps a multiple of 16
 units then; heads of 64 channels each may go one by one, since any number of them is a multiple of 16 channels.
@@ -7,7 +7,7 @@ units then; heads of 64 channels each may go one by one, since any number of the
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 
 import numpy as np
@@ -33,9 +33,22 @@ def width_of_this_machine() -> int:
 
 
 def steps(trace: Trace, width: int) -> dict[Dim, int]:
-    """Return, for each dim, the step in which it may shrink so that its axes stay multiples of `width`."""
-    found = dict.fromkeys(trace.dims, 1)
-    for axis in {axis for use in trace.uses for axis in use.axes if free_dims(axis)}:
+    """Return, for each dim, the step in which it may shrink so that its axes stay multiples of `width`.
+
+    What counts are the weights of nodes that multiply, for they are what takes the time: that a bias of attention has
+    heads on an axis of their own slows nothing down. Dims that no such weight has go by the others.
+    """
+    multiplying = {work.node for work in trace.work}
+    found: dict[Dim, int] = {}
+    for is_multiplied in (True, False):
+        uses = (use for use in trace.uses if (use.slot[0] in multiplying) == is_multiplied)
+        found = _common_steps({axis for use in uses for axis in use.axes if free_dims(axis)}, width) | found
+    return found
+
+
+def _common_steps(axes: Iterable[Expr], width: int) -> dict[Dim, int]:
+    found: dict[Dim, int] = {}
+    for axis in axes:
         for dim, step in _steps(axis, width):
             found[dim] = math.lcm(found.get(dim, 1), step)
     return found
