@@ -1,4 +1,4 @@
-"""What a model file loses of its latency: how closely a wanted latency is met, and what round widths do at equal MACs."""
+"""What a model file loses of its latency: how closely a wanted one is met, and what round widths do at equal MACs."""
 
 from __future__ import annotations
 
@@ -44,7 +44,13 @@ def landing(path: Path) -> dict[str, Any]:
     result = prune_model(found.model, options, check=False, data=WITHOUT_DATA, latency=latency)
     seen = _race(found, {"first": first, "pruned": result.pruned})
     facts["first"] = seen.ratio("first").as_dict()
-    return {"wanted": 1 - AMOUNT, **facts, **_remaining(result), **seen.ratio("pruned").as_dict(), **_about(found, seen)}
+    return {
+        "wanted": 1 - AMOUNT,
+        **facts,
+        **_remaining(result),
+        **seen.ratio("pruned").as_dict(),
+        **_about(found, seen),
+    }
 
 
 def widths(path: Path) -> dict[str, Any]:

@@ -93,11 +93,11 @@ def _torch_pruning(task: Task, share: float) -> Iterator[Row]:
     images = torch.from_numpy(np.concatenate([feeds["input"] for feeds in task.calibration(0).batches]))
     dense = dense_network(task, images)
     for scope in SCOPES:
-        cut = partial(_cut, dense, scope == "global")
+        cut = partial(cut_network, dense, scope == "global")
         network, seconds = _at_share(share, cut, lambda pruned: 1 - _size(pruned) / _size(dense))
         yield _torch_row(task, share, f"L2, {scope}", network, seconds)
         started = time.perf_counter()
-        _estimate_statistics(network, images)
+        estimate_statistics(network, images)
         seconds += time.perf_counter() - started
         yield _torch_row(task, share, f"L2, {scope}, BN re-estimated", network, seconds)
 
@@ -221,8 +221,8 @@ def _normalized(network: nn.Module) -> list[tuple[nn.Conv2d, nn.BatchNorm2d]]:
     return [(first, second) for first, second in pairs if isinstance(second, nn.BatchNorm2d)]
 
 
-def _cut(dense: nn.Module, everywhere: bool, ratio: float) -> nn.Module:
-    """Return a copy of a network from which Torch-Pruning took a ratio of the channels."""
+def cut_network(dense: nn.Module, everywhere: bool, ratio: float, round_to: int | None = None) -> nn.Module:
+    """Return a copy of a network from which Torch-Pruning took a ratio of the channels, in multiples of `round_to`."""
     import torch
     import torch_pruning
 
@@ -233,6 +233,7 @@ def _cut(dense: nn.Module, everywhere: bool, ratio: float) -> nn.Module:
         torch_pruning.importance.GroupMagnitudeImportance(p=2),
         global_pruning=everywhere,
         pruning_ratio=ratio,
+        round_to=round_to,
         ignored_layers=[network.head],
     ).step()
     return network
@@ -242,7 +243,7 @@ def _size(network: nn.Module) -> int:
     return sum(parameter.numel() for parameter in network.parameters())
 
 
-def _estimate_statistics(network: nn.Module, images: Tensor) -> None:
+def estimate_statistics(network: nn.Module, images: Tensor) -> None:
     """Replace the means and variances of BatchNormalization by those of the images, all in one batch."""
     import torch
 

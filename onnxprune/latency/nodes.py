@@ -30,7 +30,7 @@ class Node:
     """A node of the main graph. `output` names it; `signature` is that of all nodes alike, also in other models.
 
     `dims` are those that its time may depend on, in an order that alike nodes share. `work` has a term for each
-    product it computes, `traffic` one for each tensor that it writes or reads.
+    product it computes, `traffic` one for each activation that it writes or reads.
     """
 
     output: str
