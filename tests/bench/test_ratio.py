@@ -111,7 +111,7 @@ def test_no_model_is_faster_and_slower_at_once(a: Times, b: Times) -> None:
 def test_noise_covers_the_copy_on_both_sides(copy: Times) -> None:
     noise = noise_of(copy, np.ones(len(copy)))
     low, high = median_interval(copy)
-    assert 1 - noise <= low and high <= 1 + noise + 1e-12
+    assert 1 - noise <= low + 1e-12 and high <= 1 + noise + 1e-12
 
 
 @pytest.mark.parametrize(("count", "outside"), [(1, 0), (5, 0), (8, 0), (9, 1), (20, 5), (100, 39), (1000, 468)])
