@@ -18,7 +18,7 @@ UNITS = {
         **{f"{letter}{rest}": 1024.0**power for power, letter in enumerate("KMGT", 1) for rest in ("", "B", "IB")},
     },
 }
-"""Budgets that have a target -> what its units are worth: numbers, multiply-accumulates, milliseconds, bytes."""
+"""Budgets that have a `--target-..` option -> what units are worth: numbers, MACs, milliseconds, bytes."""
 
 EXAMPLES = {"params": "2M", "macs": "1.5G", "latency": "8ms", "size": "10MB"}
 
@@ -51,8 +51,8 @@ def is_met(requested: float, removed: float) -> bool:
     return removed >= requested - min(TOLERANCE, TENTH * (1 - requested))
 
 
-def target_of(measure: str, text: str | float) -> Limit:
-    """Read a target such as 2M, 1.5G, 8ms, 10MB or 0.5x. Raises `UsageError`."""
+def limit_of(measure: str, text: str | float) -> Limit:
+    """Read the most that may remain, such as 2M, 1.5G, 8ms, 10MB or 0.5x. Raises `UsageError`."""
     pattern = r"(\d*\.?\d+(?:e[+-]?\d+)?) *([a-z]*)"
     found = re.fullmatch(pattern, str(text).strip(), re.IGNORECASE | re.ASCII)
     unit = found[2].upper() if found else ""

@@ -10,7 +10,8 @@ from typing import Any, TypeVar
 
 from onnxprune.errors import UsageError
 from onnxprune.granularity import CHANNEL, Blocks, Granularity, Pattern, granularity_of
-from onnxprune.limits import Limit, target_of
+from onnxprune.limits import Limit, limit_of
+from onnxprune.targets import DEFAULT, Target, find
 
 N = TypeVar("N", int, float)
 
@@ -18,8 +19,10 @@ BUDGETS = ("params", "macs", "latency", "size", "channels")
 SCOPES = ("global", "kind", "layer", "erk")
 SYNTHETIC, NONE, AUTO = "synthetic", "none", "auto"
 
-TARGETS = ("target_params", "target_macs", "target_latency", "target_size")
-ONLY_FOR_CHANNELS = ("budget", "round_to", "min_channels", "allow_norm", "sensitivity", *TARGETS)
+CEILINGS = ("target_params", "target_macs", "target_latency", "target_size")
+"""What may remain at most."""
+
+ONLY_FOR_CHANNELS = ("budget", "round_to", "min_channels", "allow_norm", "sensitivity", *CEILINGS)
 ONLY_FOR_ZEROS = ("permute",)
 """Options that mean nothing with another granularity."""
 
@@ -28,12 +31,12 @@ ONLY_FOR_ZEROS = ("permute",)
 class Options:
     """What to remove and how. Validated when made; raises `UsageError` for what can never be met.
 
-    A target is the most that may remain: a number with a unit (2M, 1.5G, 8ms, 10MB), or a multiple of what the dense
-    model has (0.5x). Widths are multiples of `round_to`: a number, `auto` for what suits this
-    machine, or `none`.
+    `target` names the runtime that the model goes to. `target_params` and the like are the most that may remain: a
+    number with a unit (2M, 1.5G, 8ms, 10MB), or a multiple of what the dense model has (0.5x). Widths are multiples of
+    `round_to`: a number, `auto` for what suits the target, or `none`.
     """
 
-    amount: float = None  # type: ignore[assignment]  # None: `default_amount`, or 0 where there is a target
+    amount: float = None  # type: ignore[assignment]  # None: `default_amount`, or 0 where there is a ceiling
     budget: str = "params"
     criterion: str = "auto"
     scope: str = "global"
@@ -57,11 +60,13 @@ class Options:
     target_latency: str | None = None
     target_size: str | None = None
     sensitivity: str | None = None
+    target: str = DEFAULT
 
     def __post_init__(self) -> None:
         granularity = granularity_of(self.granularity)
+        find(self.target)
         if self.amount is None:
-            object.__setattr__(self, "amount", 0.0 if self.targets() else default_amount(granularity))
+            object.__setattr__(self, "amount", 0.0 if self.ceilings() else default_amount(granularity))
         if math.isnan(self.amount) or not 0 <= self.amount < 1:
             raise UsageError(f"--amount {self.amount}: it must be at least 0 and below 1, such as 0.4 for 40%")
         _one_of("--budget", self.budget, BUDGETS)
@@ -74,8 +79,8 @@ class Options:
             raise UsageError(f"--max-layer-amount {self.max_layer_amount}: it must be above 0 and at most 1")
         if self.max_drop is not None and not 0 <= self.max_drop < math.inf:
             raise UsageError(f"--max-drop {self.max_drop}: it must be a number from 0 up, such as 0.01 for one percent")
-        if self.max_drop is not None and self.targets():
-            raise UsageError("--max-drop searches for the amount: it cannot be used with a target")
+        if self.max_drop is not None and self.ceilings():
+            raise UsageError("--max-drop searches for the amount: it cannot be used with --target-params and the like")
         self._check_granularity(granularity)
 
     def _check_granularity(self, granularity: Granularity | None) -> None:
@@ -96,6 +101,11 @@ class Options:
             raise UsageError(f"--scope {self.scope} means nothing with --granularity {self.granularity}")
 
     @property
+    def runtime(self) -> Target:
+        """What is known of the runtime that the model goes to."""
+        return find(self.target)
+
+    @property
     def zeros(self) -> Granularity | None:
         """Which weights become zero together; None where whole channels go instead."""
         return granularity_of(self.granularity)
@@ -105,16 +115,16 @@ class Options:
         """The number that widths must be multiples of where `round_to` is not auto."""
         return self.round_to if isinstance(self.round_to, int) else 1
 
-    def targets(self) -> list[Limit]:
-        """Return the targets that were given. Raises `UsageError` for one that makes no sense."""
-        given = ((name.removeprefix("target_"), getattr(self, name)) for name in TARGETS)
-        return [target_of(measure, text) for measure, text in given if text is not None]
+    def ceilings(self) -> list[Limit]:
+        """Return what may remain at most, as far as it was given. Raises `UsageError` for what makes no sense."""
+        given = ((name.removeprefix("target_"), getattr(self, name)) for name in CEILINGS)
+        return [limit_of(measure, text) for measure, text in given if text is not None]
 
     def limits(self) -> list[Limit]:
-        """Return everything that must hold: the amount of the budget, unless there are targets only, and those."""
-        targets = self.targets()
-        asked = [Limit(self.budget, 1 - self.amount, is_relative=True)] if self.amount or not targets else []
-        return asked + targets
+        """Return everything that must hold: the amount of the budget, unless there are ceilings only, and those."""
+        ceilings = self.ceilings()
+        asked = [Limit(self.budget, 1 - self.amount, is_relative=True)] if self.amount or not ceilings else []
+        return asked + ceilings
 
     @staticmethod
     def of(request: dict[str, Any]) -> Options:

@@ -11,7 +11,7 @@ OnPhase: TypeAlias = "Callable[[str, float], None]"
 
 PHASES = tuple(
     "reading tracing calibrating scoring permuting profiling selecting measuring slicing zeroing verifying repairing "
-    "judging comparing".split()
+    "judging comparing checking".split()
 )
 
 WRITING = "writing"

@@ -18,17 +18,20 @@ from onnxprune.latency import Profile, Stopwatch, Table
 from onnxprune.max_drop import Tried, find_amount
 from onnxprune.measured import measure
 from onnxprune.model import Model
-from onnxprune.options import AUTO, NONE, TARGETS, DataOptions, LatencyOptions, Options
+from onnxprune.options import AUTO, CEILINGS, NONE, DataOptions, LatencyOptions, Options
 from onnxprune.phases import OnPhase, Phases, in_silence
 from onnxprune.plan_of_zeros import AnyPlan
+from onnxprune.readiness import Verdict, check_target
 from onnxprune.recover import find as find_recovery
-from onnxprune.report import Inspection, inspect_trace
+from onnxprune.report import Inspection, Report, inspect_trace
 from onnxprune.result import Result
 from onnxprune.run import Run, Way
-from onnxprune.runtime import Feeds
+from onnxprune.runtime import ENGINE, Feeds
 from onnxprune.sparse_storage import to_dense
 from onnxprune.sparsify.criteria import find as find_criterion
 from onnxprune.sparsify.zeros import Zeros
+from onnxprune.targets import DEFAULT
+from onnxprune.targets import find as find_target
 from onnxprune.tracing import trace
 
 ModelLike: TypeAlias = Any
@@ -62,7 +65,22 @@ def prune_model(
         result = way.result(chosen, way.attempt(chosen, check), options, ())
     if latency.bench or any(limit.measure == "latency" for limit in options.limits()):
         measure(run, result)
+    _judge_for_target(run, result, check)
     return result
+
+
+def _judge_for_target(run: Run, result: Result, asks: bool) -> None:
+    """Look at a result for what its target needs, and put what was found into the report."""
+    run.phases.enter("checking")
+    ran_in = [ENGINE] if _has_run(result.report) else []
+    verdict = check_target(result.stored, run.options.runtime, asks, run.dense.model, ran_in)
+    result.report.target = verdict.as_dict()
+
+
+def _has_run(report: Report) -> bool:
+    """Whether the pruned model itself, not a twin of it, ran in onnxruntime on the way."""
+    check = report.verified if report.sparsity is None else None
+    return report.drift is not None or (check is not None and bool(check["compared"]) and not check["float32_twin"])
 
 
 def _run(
@@ -112,19 +130,27 @@ def apply_plan(
     Raises `PlanError` at the first difference.
     """
     # What a plan removes is what was asked for, also where it was edited since; of latency it knows nothing.
-    request = {**plan.request, **dict.fromkeys(TARGETS), "max_drop": None, "metric": AUTO, "judged_output": None}
+    request = {**plan.request, **dict.fromkeys(CEILINGS), "max_drop": None, "metric": AUTO, "judged_output": None}
     if request.get("budget") == "latency":
         request["budget"] = "params"
     options = Options.of(request)
     if data == WITHOUT_DATA:
         options = replace(options, recover=NONE)
-    way = _way(_run(source, options, feeds, data, on_phase), check)
+    run = _run(source, options, feeds, data, on_phase)
+    way = _way(run, check)
     chosen = way.planned(plan)
     result = way.result(chosen, way.attempt(chosen, check), options, ())
     result.report.options = Options.of(plan.request).as_dict()
     if plan.model.get("sha256") != result.trace.model.sha256:
         result.report.warnings.append("the plan was made for another checkpoint with the same names and shapes")
+    _judge_for_target(run, result, check)
     return result
+
+
+def check_model(path: str | Path, target: str = DEFAULT) -> Verdict:
+    """Look at a model file, as it is stored, for what a target needs or wants. Raises `ModelError`, `UsageError`."""
+    known = find_target(target)
+    return check_target(Model.load(path), known)
 
 
 def inspect_model(source: ModelLike, allow_norm: bool = False) -> Inspection:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import onnx
 
@@ -18,10 +18,13 @@ from onnxprune.model import Model
 from onnxprune.phases import WRITING, OnPhase, in_silence
 from onnxprune.plan import Plan
 from onnxprune.plan_of_zeros import AnyPlan
+from onnxprune.readiness import lines_to_paste
+from onnxprune.readiness.handover import handed_files
 from onnxprune.report import Before, Report
 from onnxprune.runtime import Session, in_one_piece
 from onnxprune.save import save_model
 from onnxprune.sparse_storage import to_sparse
+from onnxprune.targets import find
 from onnxprune.tracing import Trace
 
 
@@ -50,10 +53,17 @@ class Result(ABC):
         plan: str | Path | None = None,
         on_phase: OnPhase = in_silence,
     ) -> None:
-        """Write the pruned model and, where asked for, the plan: both whole or neither. Raises `OutputError`."""
+        """Write the pruned model, what its target wants beside it and, where asked for, the plan: all whole or none.
+
+        Raises `OutputError`, and `ModelError` where the target's files cannot be made.
+        """
         path, others = Path(path), {} if plan is None else self.plan.files(Path(plan))
-        pruned = save_model(self._stored(), path, overwrite, others, partial(on_phase, WRITING))
+        target = find(self.report.options["target"])
+        handed = handed_files(target, self.stored, path)
+        others = {**others, **{place: partial(_write, content) for place, content in handed.files.items()}}
+        pruned = save_model(self.stored, path, overwrite, others, partial(on_phase, WRITING))
         self.report.output = str(path)
+        self.report.target |= {"files": handed.facts, "handover": list(lines_to_paste(self.stored, target, path))}
         source = self.trace.model
         if source.path is not None:
             dense = [source.path, *sorted(source.data_files())]
@@ -64,8 +74,9 @@ class Result(ABC):
     def _note_what_was_written(self) -> None:  # noqa: B027  (most kinds of result know everything before)
         """Put into the report what is only known of a written model."""
 
-    def _stored(self) -> Model:
-        """Return the model as it is to be stored; sparse tensors are shown to load unless nothing is to be shown."""
+    @cached_property
+    def stored(self) -> Model:
+        """The model as it is to be stored; sparse tensors are shown to load unless nothing is to be shown."""
         if not self.report.options["sparse_storage"]:
             return self.pruned
         stored = to_sparse(self.pruned)
@@ -80,6 +91,10 @@ class Result(ABC):
         import onnx_graphsurgeon
 
         return onnx_graphsurgeon.import_onnx(self.model)
+
+
+def _write(content: bytes, stream: IO[bytes]) -> None:
+    stream.write(content)
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,9 @@ from onnx import TensorProto, helper, numpy_helper
 from onnxprune.errors import ModelError
 from onnxprune.model import Model
 
+ENGINE = "onnxruntime"
+"""What targets call the runtime that models are run in here."""
+
 Feeds = Mapping[str, NDArray[Any]]
 INLINE_LIMIT = 1_900_000_000
 """Bytes up to which a model with external data is put into one message to be run."""
@@ -27,13 +30,15 @@ class Session:
 
     def __init__(
         self,
-        model: Model,
+        model: Model | bytes,
         outputs: Sequence[str] | None = None,
         optimize: bool = True,
         threads: int | None = None,
         profile_prefix: str | None = None,
     ) -> None:
-        """Load a model. Its runs return the named tensors, any of the graph; by default the outputs of the graph.
+        """Load a model, or the content of a file. Its runs return the named tensors, by default the graph's outputs.
+
+        Any tensor of the graph of a model can be named, and only outputs of a file.
 
         `threads` is how many work on one operator; by default one for each core.
         With `profile_prefix`, the times of all operators are recorded for `profile`. Raises `ModelError` where
@@ -41,7 +46,7 @@ class Session:
         """
         import onnxruntime  # takes a while and some 30 MB
 
-        proto = _runnable(model, outputs)
+        data = model if isinstance(model, bytes) else _runnable(model, outputs).SerializeToString()
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 4
         if threads is not None:
@@ -52,7 +57,6 @@ class Session:
             options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
         self._outputs = outputs
         try:
-            data = proto.SerializeToString()
             self._session = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
         except Exception as error:  # onnxruntime raises a dozen types of its own that share no base
             raise _cannot_run(error) from error
@@ -115,6 +119,8 @@ def _cannot_run(error: Exception) -> ModelError:
 
 
 def _runnable(model: Model, outputs: Sequence[str] | None) -> onnx.ModelProto:
+    if not outputs and not model.has_external_data():
+        return model.proto
     proto = in_one_piece(model)
     known = {info.name for info in proto.graph.output}
     proto.graph.output.extend(onnx.ValueInfoProto(name=name) for name in outputs or () if name not in known)
@@ -136,10 +142,10 @@ def in_one_piece(model: Model) -> onnx.ModelProto:
 
 
 def is_large(model: Model) -> bool:
-    """Whether a model with its external data is too large for one message."""
-    external = (tensor for tensor in model.tensors() if tensor.data_location == TensorProto.EXTERNAL)
-    return model.proto.ByteSize() + sum(_bytes(tensor) for tensor in external) > INLINE_LIMIT
+    """Whether a model with its external data is too large for one message, by its weights: the rest is small."""
+    return sum(bytes_of(tensor) for tensor in model.tensors()) > INLINE_LIMIT
 
 
-def _bytes(tensor: TensorProto) -> int:
+def bytes_of(tensor: TensorProto) -> int:
+    """Return how many bytes the numbers of a tensor take."""
     return math.prod(tensor.dims) * helper.tensor_dtype_to_np_dtype(tensor.data_type).itemsize

@@ -47,7 +47,7 @@ def test_commands_and_options_are_those_that_scripts_know() -> None:
     check_golden("cli", facts)
 
 
-@pytest.mark.parametrize("name", ["", "prune", "apply", "inspect", "evaluate", "compare", "bench", "sensitivity"])
+@pytest.mark.parametrize("name", ["", "prune", "apply", "inspect", "check", "targets", "evaluate", "compare", "bench", "sensitivity"])
 def test_help_fits_80_columns_and_shows_every_option(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     for key, value in {"COLUMNS": "80", "TERMINAL_WIDTH": "80", "NO_COLOR": "1"}.items():
         monkeypatch.setenv(key, value)
@@ -123,6 +123,7 @@ def test_json_reports_keep_their_form(model: Path, tmp_path: Path) -> None:
     measured_anew = (report["verified"], report["bytes"], report["compressed"], report["seconds"])
     for measured in (*measured_anew, *report["recovery"]["layers"], *report["drift"]["outputs"].values()):
         measured.update({key: type(value).__name__ for key, value in measured.items()})
+    report["target"] |= {"version": "str", "findings": [dict.fromkeys(report["target"]["findings"][0])]}
     check_golden("report", report)
 
 

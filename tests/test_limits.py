@@ -9,7 +9,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from onnxprune.errors import UsageError
-from onnxprune.limits import EXAMPLES, UNITS, Limit, is_met, target_of
+from onnxprune.limits import EXAMPLES, UNITS, Limit, is_met, limit_of
 from onnxprune.options import Options, width_rule
 
 MEASURES = tuple(UNITS)
@@ -41,13 +41,13 @@ MEASURES = tuple(UNITS)
     ],
 )
 def test_a_number_with_a_unit_is_absolute(measure: str, text: str, most: float) -> None:
-    assert target_of(measure, text) == Limit(measure, pytest.approx(most))
+    assert limit_of(measure, text) == Limit(measure, pytest.approx(most))
 
 
 @pytest.mark.parametrize("measure", MEASURES)
 @pytest.mark.parametrize(("text", "most"), [("0.5x", 0.5), (".5X", 0.5), ("1 x", 1.0), ("25e-2x", 0.25)])
 def test_a_multiple_is_of_what_the_dense_model_has(measure: str, text: str, most: float) -> None:
-    limit = target_of(measure, text)
+    limit = limit_of(measure, text)
     assert limit == Limit(measure, most, is_relative=True)
     assert limit.within(40) == 40 * most
 
@@ -55,17 +55,17 @@ def test_a_multiple_is_of_what_the_dense_model_has(measure: str, text: str, most
 @pytest.mark.parametrize("measure", MEASURES)
 def test_every_unit_is_taken_in_capitals_and_in_small_letters(measure: str) -> None:
     for unit, worth in UNITS[measure].items():
-        assert target_of(measure, f"3{unit}") == target_of(measure, f"3{unit.lower()}") == Limit(measure, 3 * worth)
+        assert limit_of(measure, f"3{unit}") == limit_of(measure, f"3{unit.lower()}") == Limit(measure, 3 * worth)
 
 
 @pytest.mark.parametrize("measure", MEASURES)
 def test_the_example_in_the_error_can_be_read(measure: str) -> None:
-    assert target_of(measure, EXAMPLES[measure]).most > 0
+    assert limit_of(measure, EXAMPLES[measure]).most > 0
 
 
 def test_a_number_of_the_api_is_taken_as_it_is() -> None:
-    assert target_of("params", 2_000_000) == Limit("params", 2e6)
-    assert target_of("latency", 0.25) == Limit("latency", 0.25)
+    assert limit_of("params", 2_000_000) == Limit("params", 2e6)
+    assert limit_of("latency", 0.25) == Limit("latency", 0.25)
 
 
 @pytest.mark.parametrize("measure", MEASURES)
@@ -74,7 +74,7 @@ def test_a_number_of_the_api_is_taken_as_it_is() -> None:
 )
 def test_what_is_no_target_is_refused_by_name(measure: str, text: str) -> None:
     with pytest.raises(UsageError, match=f"--target-{measure}"):
-        target_of(measure, text)
+        limit_of(measure, text)
 
 
 @pytest.mark.parametrize(
@@ -89,7 +89,7 @@ def test_what_is_no_target_is_refused_by_name(measure: str, text: str) -> None:
 )
 def test_a_unit_of_something_else_is_refused(measure: str, text: str) -> None:
     with pytest.raises(UsageError):
-        target_of(measure, text)
+        limit_of(measure, text)
 
 
 @given(
@@ -99,7 +99,7 @@ def test_a_unit_of_something_else_is_refused(measure: str, text: str) -> None:
 @example("size", "9" * 400)
 def test_any_text_is_a_target_above_0_or_a_usage_error(measure: str, text: str) -> None:
     try:
-        limit = target_of(measure, text)
+        limit = limit_of(measure, text)
     except UsageError:
         return
     assert 0 < limit.most < math.inf

@@ -9,6 +9,7 @@ from typer.core import TyperGroup
 
 from onnxprune import __version__
 from onnxprune.cli.benching import bench
+from onnxprune.cli.checking import check, targets
 from onnxprune.cli.looking import compare, evaluate, inspect
 from onnxprune.cli.profiling import profile
 from onnxprune.cli.pruning import apply_, prune
@@ -54,6 +55,8 @@ def onnxprune(
 app.command("prune")(prune)
 app.command("apply")(apply_)
 app.command("inspect")(inspect)
+app.command("check")(check)
+app.command("targets")(targets)
 app.command("evaluate")(evaluate)
 app.command("profile")(profile)
 app.command("compare")(compare)

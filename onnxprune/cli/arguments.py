@@ -74,6 +74,16 @@ MemoryLimit = Annotated[
     typer.Option("--memory-limit", help="Activations held between two layers, such as 500MB.", rich_help_panel=DATA),
 ]
 
+TargetOption = Annotated[
+    str,
+    typer.Option(
+        "--target",
+        "-t",
+        help="The runtime that the model goes to: see `onnxprune targets`.",
+        rich_help_panel=OUT,
+    ),
+]
+
 AllowNorm = Annotated[
     bool, typer.Option("--allow-norm", help="Also prune the width that norms are taken over.", rich_help_panel=WHAT)
 ]

@@ -34,6 +34,7 @@ from onnxprune.cli.arguments import (
     Std,
     TargetLatency,
     TargetMacs,
+    TargetOption,
     TargetParams,
     TargetSize,
     Threads,
@@ -127,7 +128,7 @@ def prune(
         str,
         typer.Option(
             "--round-to",
-            help="Widths are multiples of this, or none. auto: what this machine's kernels take at a time, less where "
+            help="Widths are multiples of this, or none. auto: what the target's kernels take at a time, less where "
             "the budget needs it.",
             rich_help_panel=HOW,
         ),
@@ -177,6 +178,7 @@ def prune(
         Path | None,
         typer.Option("--profile", help="Choose by these times, from `onnxprune profile`.", rich_help_panel=TIME),
     ] = None,
+    target: TargetOption = "onnxruntime",
     output: Annotated[
         Path | None,
         typer.Option("--output", "-o", help="Where to write. Default: model.pruned.onnx.", rich_help_panel=OUT),
@@ -203,6 +205,7 @@ def prune(
         from onnxprune.inputs import given_shapes
         from onnxprune.options import DataOptions, LatencyOptions, Options, numbers, pair, size, width_rule
         from onnxprune.pipeline import prune_model
+        from onnxprune.readiness.handover import beside
         from onnxprune.save import check_output
 
         options = Options(
@@ -210,7 +213,7 @@ def prune(
             budget, criterion, scope, width_rule(round_to), min_channels, max_layer_amount, tuple(include or ()),
             tuple(exclude or ()), best_effort, allow_norm, seed, recover, max_drop, metric, judged_output, granularity,
             permute, sparse_storage, target_params, target_macs, target_latency, target_size,
-            None if sensitivity is None else str(sensitivity),
+            None if sensitivity is None else str(sensitivity), target,
         )  # fmt: skip
         data = DataOptions(
             calibration, samples, batch_size, labels, numbers("--mean", mean), numbers("--std", std), peak, layout,
@@ -220,14 +223,15 @@ def prune(
         latency = LatencyOptions(
             threads, given_shapes(shape or []), None if profile is None else str(profile), bench, allow_slower
         )
-        target = _target(model, output)
+        place = _place(model, output)
         if not dry_run and model.exists():
-            check_output(target, model, overwrite)
+            for written in (place, *beside(options.runtime, place)):
+                check_output(written, model, overwrite)
         if plan is not None:
             check_output(plan, model, overwrite)
         with progress() as on_phase:
             result = prune_model(model, options, not no_verify, feeds_from(verify_inputs), data, on_phase, latency)
-        _finish(result, None if dry_run else target, overwrite, as_json, plan)
+        _finish(result, None if dry_run else place, overwrite, as_json, plan)
 
 
 def apply_(
@@ -248,16 +252,16 @@ def apply_(
         from onnxprune.plan import Plan
         from onnxprune.save import check_output
 
-        target = _target(model, output)
+        place = _place(model, output)
         if model.exists():
-            check_output(target, model, overwrite)
+            check_output(place, model, overwrite)
         with progress() as on_phase:
             data = DataOptions(calibration)
             result = apply_plan(Plan.load(plan), model, not no_verify, feeds_from(verify_inputs), data, on_phase)
-        _finish(result, target, overwrite, as_json)
+        _finish(result, place, overwrite, as_json)
 
 
-def _target(model: Path, output: Path | None) -> Path:
+def _place(model: Path, output: Path | None) -> Path:
     """Return where to write: as asked for, or model.pruned.onnx beside the model."""
     from onnxprune.errors import ModelError
 
@@ -266,14 +270,14 @@ def _target(model: Path, output: Path | None) -> Path:
     return output or model.with_name(f"{model.stem}.pruned.onnx")
 
 
-def _finish(result: Result, target: Path | None, overwrite: bool, as_json: bool, plan: Path | None = None) -> None:
+def _finish(result: Result, place: Path | None, overwrite: bool, as_json: bool, plan: Path | None = None) -> None:
     """Write the model and the plan, the model only if this is no dry run, and print what was done."""
     from onnxprune.phases import WRITING
     from onnxprune.report.terminal import show_report
 
-    if target is not None:
+    if place is not None:
         with progress((WRITING,)) as on_phase:
-            result.save(target, overwrite, plan, on_phase)
+            result.save(place, overwrite, plan, on_phase)
     elif plan is not None:
         result.plan.save(plan, overwrite)
     if as_json:

@@ -11,7 +11,7 @@ from onnxprune.plan import member_names
 from onnxprune.report.data import Before, DimReport, Facts, Report, added_params, common, warnings_of
 from onnxprune.report.inspection import frozen_axes
 from onnxprune.select import Reached, Selection
-from onnxprune.select.widths import off_width, width_of_this_machine
+from onnxprune.select.widths import off_width, width_for
 from onnxprune.tracing import Trace
 from onnxprune.verify import Verification
 
@@ -49,17 +49,17 @@ def _about_widths(trace: Trace, selection: Selection, options: Options) -> Itera
     """Yield what the widths may cost in speed."""
     if selection.relaxed_from is not None:
         yield (
-            f"widths are multiples of {selection.width}, not of {selection.relaxed_from} as suits this machine: "
+            f"widths are multiples of {selection.width}, not of {selection.relaxed_from} as suits {options.target}: "
             "the budget could not be met so closely otherwise; --round-to sets it"
         )
     elif options.round_to != AUTO and selection.masks:
-        best = width_of_this_machine()
+        best = width_for(options.runtime)
         counts = {dim: int(mask.sum()) for dim, mask in selection.masks.items()}
         if slow := off_width(trace, counts, best):
             yield (
                 f"{len(slow)} of {len(counts)} dims have widths that are no multiple of {best}, such as "
-                f"'{trace.names[slow[0]]}' with {counts[slow[0]]}: kernels of this machine may take longer for those "
-                "than for wider ones (--round-to auto)"
+                f"'{trace.names[slow[0]]}' with {counts[slow[0]]}: kernels of {options.target} may take longer for "
+                "those than for wider ones (--round-to auto)"
             )
 
 

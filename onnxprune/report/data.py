@@ -56,6 +56,7 @@ class Report:
     bytes: Before | None = None
     compressed: Before | None = None
     storage: dict[str, Any] | None = None
+    target: dict[str, Any] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
     options: dict[str, Any] = field(default_factory=dict)
 

@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from onnxprune.report.data import Before, Report
+from onnxprune.report.target import show_handover, show_short_verdict
 from onnxprune.report.words import amount, kept, scores
 
 MOST_PRUNED = 5
@@ -31,8 +32,11 @@ def show_report(report: Report, console: Console) -> None:
         console.print(Text(f"warning: {warning}", style="yellow"))
     if report.storage is not None:
         console.print(_storage(report.storage))
+    if report.target:
+        show_short_verdict(report.target, console)
     if report.output:
         console.print(Text.assemble("written to ", (report.output, "bold")))
+        show_handover(report.target, console)
 
 
 def _storage(storage: dict[str, Any]) -> Text:

@@ -19,7 +19,7 @@ from onnxprune.select.choices import Bound, Choice
 from onnxprune.select.knapsack import fit
 from onnxprune.select.losses import ranked
 from onnxprune.select.protection import floors, protected
-from onnxprune.select.widths import admissible, steps, width_of_this_machine
+from onnxprune.select.widths import admissible, steps, width_for
 from onnxprune.tracing import Trace
 
 CAUTION = (0.9, 1.0)
@@ -92,7 +92,7 @@ def select(trace: Trace, losses: Losses, cost: Cost, options: Options, limits: S
     """Choose the units to remove so that all limits are kept.
 
     Unless told otherwise every dim keeps a tenth of its units (the first layers a half), and gives them up only where
-    the limits cannot be kept in any other way; and widths are multiples of what the kernels of this machine take at a
+    the limits cannot be kept in any other way; and widths are multiples of what the kernels of the target take at a
     time, or of half of that and so on where the limits would be missed or overshot by much. Raises `BudgetError` where
     they cannot be kept at all, unless `options.best_effort`.
     """
@@ -138,7 +138,7 @@ def _widths(options: Options) -> list[int]:
     """Return the width rules to try."""
     if options.round_to != AUTO:
         return [options.width]
-    widest = width_of_this_machine()
+    widest = width_for(options.runtime)
     return [widest >> power for power in range(widest.bit_length())]
 
 

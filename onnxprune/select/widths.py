@@ -14,10 +14,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onnxprune.axes import Dim, Expr, Fixed, Product, Sum, free_dims
+from onnxprune.targets import Target
 from onnxprune.tracing import Trace
 
 WITHOUT_BLOCKS = 8
 """The width rule where onnxruntime has no blocked layout: NEON kernels work on 4 to 16 channels at a time."""
+
+
+def width_for(target: Target) -> int:
+    """Return how many channels the kernels of a target take at a time."""
+    return width_of_this_machine() if target.width is None else target.width
 
 
 @cache

@@ -17,8 +17,8 @@ from onnx import TensorProto
 
 from onnxprune.external import place_of
 from onnxprune.model import ConstantKey, Model
+from onnxprune.multiplied import Multiplied, multiplied
 from onnxprune.sparsify.grouped import Grouped
-from onnxprune.sparsify.multiplied import Multiplied, multiplied
 from onnxprune.sparsify.unchanged import broken, check_structure, same_kind
 
 Array = NDArray[Any]

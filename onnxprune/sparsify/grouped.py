@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onnxprune.errors import UsageError
-from onnxprune.sparsify.multiplied import Multiplied
+from onnxprune.multiplied import Multiplied
 from onnxprune.sparsify.unchanged import broken
 
 Mask = NDArray[np.bool_]

@@ -133,11 +133,22 @@ def find_weights(trace: Trace, granularity: Granularity, options: Options) -> We
         if isinstance(weight, str):
             if _is_matrix(trace.model.constants[use.constant]):
                 left[display_name(use.constant)] = weight
-        elif reason := _left_out(trace, weight, options) or weight.misfit(granularity):
+        elif reason := _left_out(trace, weight, options) or weight.misfit(granularity) or _unused(weight, options):
             left[weight.name] = reason
         else:
             found.append(weight)
     return Weights(tuple(reversed(found)), dict(reversed(left.items())))
+
+
+def _unused(weight: Weight, options: Options) -> str | None:
+    """Return why the runtime that the model goes to would not use a pattern in a weight, or None where it would."""
+    granularity, known = options.zeros, options.runtime.pattern
+    if not isinstance(granularity, Pattern) or known is None or (granularity.n, granularity.m) != (known.n, known.m):
+        return None
+    assert weight.inputs is not None
+    outs = 1 if weight.outs is None else weight.shape[weight.outs]
+    reason = known.misfit(weight.shape[weight.inputs], outs)
+    return None if reason is None else f"{options.target} would not use {granularity} zeros in it: {reason}"
 
 
 def _is_matrix(tensor: onnx.TensorProto) -> bool:

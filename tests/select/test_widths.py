@@ -171,7 +171,7 @@ def two_layers(first: int, second: int) -> onnx.ModelProto:
 @pytest.fixture
 def avx512(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let this machine have kernels that take 16 channels at a time."""
-    monkeypatch.setattr(selection_module, "width_of_this_machine", lambda: 16)
+    monkeypatch.setattr(selection_module, "width_for", lambda target: 16)
 
 
 @pytest.mark.usefixtures("avx512")

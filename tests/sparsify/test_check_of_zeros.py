@@ -21,7 +21,7 @@ from onnxprune.model import ConstantKey, Model
 from onnxprune.options import Options
 from onnxprune.runtime import run
 from onnxprune.sparsify.check import Claim, SparsityCheck, check_sparsity, zeros_of
-from onnxprune.sparsify.multiplied import multiplied
+from onnxprune.multiplied import multiplied
 from onnxprune.sparsify.weights import find_weights
 from onnxprune.tensors import with_values
 

@@ -56,13 +56,14 @@ RESHAPING = frozenset(("Flatten", "Reshape", "Squeeze", "Unsqueeze"))
 
 @dataclass(frozen=True)
 class Multiplied:
-    """How a node multiplies with a stored constant.
+    """How a node, of some operator, multiplies with a stored constant.
 
     `inputs` and `outs` are the axes of input channels and outputs as it is stored, None where there is no such axis.
     `zero` is the stored number that means zero, in a shape that fits onto the constant, None where it is not stored.
     """
 
     node: str
+    operator: str
     inputs: int | None
     outs: int | None
     zero: Array | None
@@ -121,7 +122,7 @@ def _use(
     if zero_point is not None and is_stored:
         zero = _zero(model, product, zero_point, axes, shape, outs)
     as_stored = [None if axes is None or axis is None else axes[axis] for axis in (inputs, outs)]
-    return Multiplied(node.name or node.output[0], as_stored[0], as_stored[1], zero)
+    return Multiplied(node.name or node.output[0], node.op_type, as_stored[0], as_stored[1], zero)
 
 
 def _axes_of(node: onnx.NodeProto, slot: int, rank: int) -> tuple[int, int | None]:
