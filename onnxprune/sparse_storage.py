@@ -20,9 +20,9 @@ from numpy.typing import NDArray
 from onnx import AttributeProto, TensorProto
 
 from onnxprune.apply.draft import copy_without_weights
+from onnxprune.apply.values import refilled
 from onnxprune.errors import ModelError
 from onnxprune.model import DEFAULT_DOMAIN, Model
-from onnxprune.tensors import with_values
 from onnxprune.tracing import display_name
 
 Array = NDArray[Any]
@@ -159,7 +159,7 @@ def _sparse(model: Model, tensor: TensorProto) -> onnx.SparseTensorProto | str:
         zeros = 1 - places.size / max(values.size, 1)
         return f"{zeros:.0%} of its stored numbers are zero; sparse it would take {after:,} bytes instead of {before:,}"
     indices = TensorProto(data_type=TensorProto.INT64, dims=[places.size], int64_data=places.tolist())
-    return onnx.SparseTensorProto(values=with_values(tensor, values[places]), indices=indices, dims=tensor.dims)
+    return onnx.SparseTensorProto(values=refilled(tensor, values[places]), indices=indices, dims=tensor.dims)
 
 
 def _packed_size(places: Array) -> int:
@@ -183,7 +183,7 @@ def _dense(model: Model, sparse: onnx.SparseTensorProto) -> TensorProto:
         )
     made = np.full(prod(shape), "" if values.dtype == object else 0, values.dtype)
     made[places] = values
-    return with_values(sparse.values, made.reshape(shape))
+    return refilled(sparse.values, made.reshape(shape))
 
 
 def _places(indices: Array, shape: tuple[int, ...]) -> Array | None:

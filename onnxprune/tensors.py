@@ -33,13 +33,3 @@ def to_tensor(values: NDArray[Any], data_type: int, name: str = "") -> onnx.Tens
     if made.data_type != data_type:
         made = helper.make_tensor(name, data_type, values.shape, values.ravel())
     return made
-
-
-def with_values(tensor: onnx.TensorProto, values: NDArray[Any]) -> onnx.TensorProto:
-    """Return a stored tensor with other values, in the message itself; its type, name and notes stay."""
-    made = to_tensor(values, tensor.data_type, tensor.name)
-    if tensor.HasField("doc_string"):
-        made.doc_string = tensor.doc_string
-    if hasattr(tensor, "metadata_props"):  # since onnx 1.17
-        made.metadata_props.extend(tensor.metadata_props)
-    return made

@@ -9,13 +9,14 @@ from typing import Any, TypeAlias
 import numpy as np
 import onnx
 from numpy.typing import NDArray
+from onnx import numpy_helper
 
 from onnxprune.apply.draft import Draft
 from onnxprune.apply.numbers import new_elements
+from onnxprune.apply.values import refilled
 from onnxprune.axes import Dim, Expr, free_dims, places, size
 from onnxprune.model import ConstantKey
 from onnxprune.record import Use
-from onnxprune.tensors import to_tensor
 from onnxprune.tracing import display_name
 
 
@@ -101,8 +102,23 @@ def _rewrite_constant_node(
             graph.initializer.append(_made(draft, key, variant, name))
             _rewire(draft, uses, name)
         elif variant != UNCHANGED:
-            del node.attribute[:]
-            node.attribute.append(onnx.helper.make_attribute("value", _made(draft, key, variant, "")))
+            _refill(node.attribute[0], _made(draft, key, variant))
+
+
+def _refill(attribute: onnx.AttributeProto, tensor: onnx.TensorProto) -> None:
+    """Put new values into the attribute of a Constant: integers in the form that they have, all else as a tensor.
+
+    Real numbers may be changed once more by what follows, in place, and only a tensor can be.
+    """
+    if attribute.name == "value_int":
+        attribute.i = int(numpy_helper.to_array(tensor))
+    elif attribute.name == "value_ints":
+        attribute.ints[:] = numpy_helper.to_array(tensor).tolist()
+    else:
+        for field in ("f", "floats"):
+            attribute.ClearField(field)
+        attribute.name, attribute.type = "value", onnx.AttributeProto.TENSOR
+        attribute.t.CopyFrom(tensor)
 
 
 def _versions(draft: Draft, variants: Variants, key: ConstantKey) -> Iterator[tuple[str, Variant, list[Use]]]:
@@ -117,15 +133,16 @@ def _versions(draft: Draft, variants: Variants, key: ConstantKey) -> Iterator[tu
         yield name, variant, uses
 
 
-def _made(draft: Draft, key: ConstantKey, variant: Variant, name: str) -> onnx.TensorProto:
+def _made(draft: Draft, key: ConstantKey, variant: Variant, name: str = "") -> onnx.TensorProto:
+    """Return a version of a constant, under a name of its own if it has one; all that is noted with it stays."""
     tensor = draft.trace.model.constants[key]
     if variant == UNCHANGED:
         made = onnx.TensorProto()
         made.CopyFrom(tensor)
     else:
-        made = to_tensor(_changed(draft, key, variant, display_name((key[0], name or key[1]))), tensor.data_type)
-        made.doc_string = tensor.doc_string
-    made.name = name
+        made = refilled(tensor, _changed(draft, key, variant, display_name((key[0], name or key[1]))))
+    if name:
+        made.name = name
     return made
 
 

@@ -6,6 +6,7 @@ import numpy as np
 from onnx import TensorProto, helper
 
 from onnxprune.apply.draft import Draft
+from onnxprune.apply.values import refilled
 from onnxprune.model import Model, NodeKey, enclosing_scopes
 from onnxprune.tensors import to_tensor
 
@@ -55,9 +56,7 @@ def _scale_constant(draft: Draft, key: NodeKey, slot: int, factor: float) -> boo
     if readers != 1 or not found:
         return False
     tensor = constants[found[0], name]
-    scaled = to_tensor(draft.model.array(tensor) * factor, tensor.data_type, tensor.name)
-    scaled.doc_string = tensor.doc_string
-    tensor.CopyFrom(scaled)
+    tensor.CopyFrom(refilled(tensor, draft.model.array(tensor) * factor))
     draft.changes.recovered.append(f"{found[0]}{name}")
     return True
 

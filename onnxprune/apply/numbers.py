@@ -30,9 +30,24 @@ def new_elements(draft: Draft) -> dict[Slot, dict[int, int]]:
         scale = source.scale or Size.of(1)
         wanted, given = follow.wanted.divided_by(scale), follow.given.divided_by(scale)
         new = None if wanted is None else draft.new_size(wanted)
-        if new is not None and given is not None and new != draft.new_size(given):
+        if new is None or given is None or wanted is None or _stands(draft, given, wanted):
+            continue
+        if new != draft.new_size(given):
             elements.setdefault((source.node, source.slot), {})[source.element] = new
     return elements
+
+
+def _stands(draft: Draft, given: Size, wanted: Size) -> bool:
+    """Whether a number that says a size in another way still does, such as -1 or the largest integer for the last.
+
+    It does where nothing shrinks, and past the end of an axis that stays as it is; a negative one counts from an end
+    that may move.
+    """
+    if not draft.masks:
+        return True
+    if given.dense is None or wanted.dense is None or draft.differs(given) or draft.differs(wanted):
+        return False
+    return given.dense > wanted.dense
 
 
 def _replace_computed_sizes(draft: Draft) -> None:

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from onnx import helper
 
+from onnxprune.apply.values import refilled
 from onnxprune.axes import Dim, Mask, free_dims, keep
 from onnxprune.calibrate import Calibration
 from onnxprune.calibrate.rows import RowChoice
@@ -25,7 +26,6 @@ from onnxprune.recover.jobs import Job
 from onnxprune.recover.registry import Correction, Recovery, Rows
 from onnxprune.recover.systems import sum_of_squares
 from onnxprune.runtime import Feeds
-from onnxprune.tensors import to_tensor
 from onnxprune.tracing import Trace
 
 Array = NDArray[Any]
@@ -162,9 +162,7 @@ class Work:
         """Store new values under a name, in the type that they had."""
         for model in {id(model): model for model in (self.result, self.pruned)}.values():
             tensor = model.constants["", name]
-            doc, stored_as = tensor.doc_string, tensor.name
-            tensor.CopyFrom(to_tensor(values, tensor.data_type, stored_as))
-            tensor.doc_string = doc
+            tensor.CopyFrom(refilled(tensor, values))
 
 
 def _held(lengths: Sequence[int]) -> NDArray[np.bool_]:

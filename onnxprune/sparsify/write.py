@@ -11,11 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onnxprune.apply.draft import copy_without_weights
+from onnxprune.apply.values import refilled
 from onnxprune.external import Place, fits, place_of
 from onnxprune.model import ConstantKey, Model
 from onnxprune.runtime import in_one_piece
 from onnxprune.sparsify.weights import Weight
-from onnxprune.tensors import with_values
 
 Array = NDArray[Any]
 Mask = NDArray[np.bool_]
@@ -87,9 +87,9 @@ def with_zeros(model: Model, zeroings: Iterable[Zeroing], inline: bool = False) 
     found.edits.update(outside)
     for tensor in model.proto.graph.initializer:
         zeroing = inside.pop(("", tensor.name), None)
-        proto.graph.initializer.append(tensor if zeroing is None else with_values(tensor, zeroing.of(model)))
+        proto.graph.initializer.append(tensor if zeroing is None else refilled(tensor, zeroing.of(model)))
     for key, zeroing in inside.items():  # what is left is stored in nodes and in bodies
-        found.constants[key].CopyFrom(with_values(model.constants[key], zeroing.of(model)))
+        found.constants[key].CopyFrom(refilled(model.constants[key], zeroing.of(model)))
     return found
 
 

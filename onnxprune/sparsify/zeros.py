@@ -136,7 +136,8 @@ class Zeros(Way[Choice]):
         run, found = self._run, self._permuted.trace
         workshop = run.workshop
         run.phases.enter("zeroing")
-        if workshop.samples is None or not chosen.zeroings:
+        gone = {key for key, zeroing in chosen.zeroings.items() if zeroing.zeros}
+        if workshop.samples is None or not gone:
             return with_zeros(found.model, chosen.zeroings.values()), None
         if self._criterion.name == "obs" and not chosen.is_planned:
             return self._by_obs(chosen)
@@ -146,7 +147,7 @@ class Zeros(Way[Choice]):
         run.phases.enter("repairing")
         return repair(
             found, {}, pruned, workshop.samples, workshop.recovery, workshop.memory_limit, run.phases.advance,
-            touched=chosen.zeroings.keys(),
+            touched=gone,
         )  # fmt: skip
 
     def _by_obs(self, chosen: Choice) -> tuple[Model, Repair | None]:

@@ -15,15 +15,15 @@ from onnx import TensorProto, external_data_helper, helper, numpy_helper
 from proof import needs_onnxruntime_to_run
 from quantized_graphs import QuantizedGraph
 
+from onnxprune.apply.values import refilled
 from onnxprune.errors import UsageError, VerificationError
 from onnxprune.granularity import ELEMENTS
 from onnxprune.model import ConstantKey, Model
+from onnxprune.multiplied import multiplied
 from onnxprune.options import Options
 from onnxprune.runtime import run
 from onnxprune.sparsify.check import Claim, SparsityCheck, check_sparsity, zeros_of
-from onnxprune.multiplied import multiplied
 from onnxprune.sparsify.weights import find_weights
-from onnxprune.tensors import with_values
 
 Change = Callable[[Array], Array]
 
@@ -41,7 +41,7 @@ def with_weight(proto: onnx.ModelProto, key: ConstantKey, change: Change) -> Mod
     copy.CopyFrom(proto)
     model = Model(copy)
     tensor = model.constants[key]
-    tensor.CopyFrom(with_values(tensor, change(model.array(tensor))))
+    tensor.CopyFrom(refilled(tensor, change(model.array(tensor))))
     return Model(copy)
 
 
