@@ -17,12 +17,13 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from onnxprune.pipeline import ModelLike
     from onnxprune.plan import Plan
+    from onnxprune.readiness import Verdict
     from onnxprune.result import Result
     from onnxprune.runtime import Feeds
     from onnxprune.tracing import Trace
 
 __version__ = "0.1.0"
-__all__ = ["Plan", "Result", "__version__", "prune", "trace"]
+__all__ = ["Plan", "Result", "__version__", "check", "prune", "trace"]
 
 
 def prune(
@@ -58,6 +59,17 @@ def prune(
     if isinstance(calibration, (str, Path)):
         return prune_model(model, chosen, check, data=replace(data, calibration=str(calibration)), latency=latency)
     return prune_model(model, chosen, check, data=Calibration.of(calibration), latency=latency)
+
+
+def check(model: ModelLike, target: str = "onnxruntime") -> Verdict:
+    """Tell whether a model is ready for the runtime that it goes to: `is_ready`, and `findings` with their sources.
+
+    Raises:
+        onnxprune.errors.OnnxPruneError: Where the model cannot be read, or there is no such target.
+    """
+    from onnxprune.pipeline import check_model
+
+    return check_model(model, target)
 
 
 def trace(model: ModelLike) -> Trace:

@@ -19,6 +19,7 @@ from onnxprune.options import AUTO, NONE, Options
 from onnxprune.plan import Plan
 from onnxprune.plan_of_zeros import AnyPlan
 from onnxprune.report import Facts, report_of
+from onnxprune.report.saliency import saliency_of
 from onnxprune.result import ChannelResult
 from onnxprune.run import Run, Way
 from onnxprune.select import Losses, Reached, Selection, select
@@ -99,5 +100,7 @@ class Channels(Way[Selection]):
         options = replace(options, criterion=self._criterion, recover=recover)
         facts = Facts(self._found, run.cost, options, made, run.samples, run.judged, curve, seconds)
         report = report_of(facts, chosen)
+        if "_saliency" in vars(self):  # a plan is replayed without scores
+            report.saliency = list(saliency_of(self._found, self._saliency, chosen.masks))
         report.warnings.extend((*run.warnings, *made.warnings))
         return ChannelResult(report, made.pruned, self._found, chosen.masks, made.changes)

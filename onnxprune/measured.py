@@ -28,7 +28,6 @@ def measure(run: Run, result: Result) -> None:
     report = result.report
     shapes = {name: list(values.shape) for name, values in run.stopwatch.feeds.items()}
     report.latency = {"machine": asdict(this_machine()), "shapes": shapes, **race.as_dict()}
-    report.seconds = {name: round(seconds, 3) for name, seconds in run.phases.seconds().items()}
     if not ratio.is_faster and not latency.allow_slower:
         raise BudgetError(
             f"the pruned model is not faster: {ratio.verdict} ({ratio.value:.3f} of the dense model's time at "

@@ -33,7 +33,7 @@ class Options:
 
     `target` names the runtime that the model goes to. `target_params` and the like are the most that may remain: a
     number with a unit (2M, 1.5G, 8ms, 10MB), or a multiple of what the dense model has (0.5x). Widths are multiples of
-    `round_to`: a number, `auto` for what suits the target, or `none`.
+    `round_to`: a number, `auto` for what suits the target, or `none`. With `simplify` the model is simplified first.
     """
 
     amount: float = None  # type: ignore[assignment]  # None: `default_amount`, or 0 where there is a ceiling
@@ -61,6 +61,7 @@ class Options:
     target_size: str | None = None
     sensitivity: str | None = None
     target: str = DEFAULT
+    simplify: bool = False
 
     def __post_init__(self) -> None:
         granularity = granularity_of(self.granularity)

@@ -10,8 +10,8 @@ OnPhase: TypeAlias = "Callable[[str, float], None]"
 """Called with the name of a phase and the share of it that is done, from 0 to 1."""
 
 PHASES = tuple(
-    "reading tracing calibrating scoring permuting profiling selecting measuring slicing zeroing verifying repairing "
-    "judging comparing checking".split()
+    "reading simplifying tracing calibrating scoring permuting profiling selecting measuring slicing zeroing verifying "
+    "repairing judging comparing checking".split()
 )
 
 WRITING = "writing"
@@ -41,9 +41,9 @@ class Phases:
         self._on_phase(self._name, share)
 
     def seconds(self) -> dict[str, float]:
-        """Return the wall time of every phase so far, in order."""
+        """Return the wall time of every phase so far, in order, to the millisecond."""
         self._close()
-        return {name: self._seconds[name] for name in PHASES if name in self._seconds}
+        return {name: round(self._seconds[name], 3) for name in PHASES if name in self._seconds}
 
     def _close(self) -> None:
         now = time.perf_counter()

@@ -27,6 +27,7 @@ from onnxprune.report import Inspection, Report, inspect_trace
 from onnxprune.result import Result
 from onnxprune.run import Run, Way
 from onnxprune.runtime import ENGINE, Feeds
+from onnxprune.simplify import simplified
 from onnxprune.sparse_storage import to_dense
 from onnxprune.sparsify.criteria import find as find_criterion
 from onnxprune.sparsify.zeros import Zeros
@@ -56,7 +57,7 @@ def prune_model(
     `latency` says how it is measured, where it is limited or asked for.
     """
     _check_names(options)
-    run = _run(source, options, feeds, data, on_phase, latency)
+    run = _run(source, options, feeds, data, on_phase, latency, check)
     way = _way(run, check)
     if options.max_drop is not None:
         result = _within(way, options, options.max_drop, check)
@@ -72,9 +73,11 @@ def prune_model(
 def _judge_for_target(run: Run, result: Result, asks: bool) -> None:
     """Look at a result for what its target needs, and put what was found into the report."""
     run.phases.enter("checking")
+    result.report.simplified = run.simplified
     ran_in = [ENGINE] if _has_run(result.report) else []
     verdict = check_target(result.stored, run.options.runtime, asks, run.dense.model, ran_in)
     result.report.target = verdict.as_dict()
+    result.report.seconds = run.phases.seconds()
 
 
 def _has_run(report: Report) -> bool:
@@ -90,10 +93,16 @@ def _run(
     data: DataOptions | Calibration,
     on_phase: OnPhase,
     latency: LatencyOptions = LATENCY,
+    check: bool = True,
 ) -> Run:
     phases = Phases(on_phase)
     phases.enter("reading")
-    return Run(read(source), options, feeds, data, phases, latency)
+    model, facts = read(source), None
+    if options.simplify:
+        phases.enter("simplifying")
+        simple = simplified(model, phases.advance, options.seed, feeds, check)
+        model, facts = simple.model, simple.as_dict()
+    return Run(model, options, feeds, data, phases, latency, facts)
 
 
 def _way(run: Run, check: bool) -> Way[Any]:
@@ -136,7 +145,7 @@ def apply_plan(
     options = Options.of(request)
     if data == WITHOUT_DATA:
         options = replace(options, recover=NONE)
-    run = _run(source, options, feeds, data, on_phase)
+    run = _run(source, options, feeds, data, on_phase, check=check)
     way = _way(run, check)
     chosen = way.planned(plan)
     result = way.result(chosen, way.attempt(chosen, check), options, ())
@@ -147,15 +156,16 @@ def apply_plan(
     return result
 
 
-def check_model(path: str | Path, target: str = DEFAULT) -> Verdict:
-    """Look at a model file, as it is stored, for what a target needs or wants. Raises `ModelError`, `UsageError`."""
+def check_model(source: ModelLike, target: str = DEFAULT) -> Verdict:
+    """Look at a model, as it is stored, for what a target needs or wants. Raises `ModelError`, `UsageError`."""
     known = find_target(target)
-    return check_target(Model.load(path), known)
+    return check_target(_read(source), known)
 
 
-def inspect_model(source: ModelLike, allow_norm: bool = False) -> Inspection:
-    """Tell what can be pruned in a model, and why the rest cannot."""
-    found = trace(read(source), allow_norm=allow_norm)
+def inspect_model(source: ModelLike, allow_norm: bool = False, simplify: bool = False) -> Inspection:
+    """Tell what can be pruned in a model, perhaps simplified first, and why the rest cannot."""
+    model = simplified(read(source)).model if simplify else read(source)
+    found = trace(model, allow_norm=allow_norm)
     return inspect_trace(found, cost_of(found))
 
 

@@ -66,7 +66,9 @@ class Result(ABC):
         self.report.target |= {"files": handed.facts, "handover": list(lines_to_paste(self.stored, target, path))}
         source = self.trace.model
         if source.path is not None:
-            dense = [source.path, *sorted(source.data_files())]
+            # A simplified model has its external data in it; what was given had files for them.
+            given = Model.load(source.path) if self.report.simplified else source
+            dense = [source.path, *sorted(given.data_files())]
             self.report.bytes = Before(*(sum(file.stat().st_size for file in files) for files in (dense, pruned)))
             self.report.compressed = Before(compressed_size(dense), compressed_size(pruned))
         self._note_what_was_written()

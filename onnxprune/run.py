@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from functools import cached_property
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from onnxprune.attempt import Attempt, Workshop
 from onnxprune.calibrate import Calibration
@@ -34,7 +34,7 @@ HELD_BACK, HELD_BACK_FOR_SEARCH = 1 / 8, 1 / 4
 
 
 class Run:
-    """One run over a model. `dense` is the trace of the model as it was given."""
+    """One run over a model. `dense` is the trace of it; `simplified` says what was done to it before, if anything."""
 
     def __init__(
         self,
@@ -44,9 +44,10 @@ class Run:
         data: DataOptions | Calibration,
         phases: Phases,
         latency: LatencyOptions,
+        simplified: dict[str, Any] | None = None,
     ) -> None:
         self.options, self.phases, self.warnings = options, phases, list[str]()
-        self.latency = latency
+        self.latency, self.simplified = latency, simplified
         phases.enter("tracing")
         self.dense = trace(model, allow_norm=options.allow_norm)
         phases.enter("calibrating")

@@ -29,7 +29,9 @@ from onnxprune.runtime import run
 FEW = DataOptions(samples=16)
 
 OF_CHANNELS = tuple(
-    name for name in PHASES if name not in ("permuting", "profiling", "measuring", "zeroing", "comparing")
+    name
+    for name in PHASES
+    if name not in ("simplifying", "permuting", "profiling", "measuring", "zeroing", "comparing")
 )
 
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import onnx
 import pytest
 from command import error_line, run, run_json, strict_json
 from graphs import Graph
 from networks import plain, write
 
+import onnxprune
 from onnxprune.targets import names
 
 
@@ -48,6 +50,11 @@ def test_the_table_says_what_is_missing_and_what_to_do(tmp_path: Path) -> None:
     assert result.exit_code == 1
     assert "not ready for NVIDIA TensorRT" in result.stdout and "acme:Frobnicate" in result.stdout
     assert "plugin" in result.stdout and "trtexec --onnx=" in result.stdout
+
+
+def test_from_python_it_is_the_same_verdict(model: Path) -> None:
+    found = onnxprune.check(onnx.load(model), "tensorrt")
+    assert found.is_ready and found.as_dict()["findings"] == run_json("check", model, "-t", "tensorrt")["findings"]
 
 
 def test_an_unknown_target_is_one_line(model: Path) -> None:

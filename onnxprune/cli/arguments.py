@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from onnxprune.cli.config import from_file
+
 ModelPath = Annotated[Path, typer.Argument(help="The model to read; it is never changed.", show_default=False)]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout, everything else on stderr.")]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Show the traceback of an error.")]
@@ -82,6 +84,27 @@ TargetOption = Annotated[
         help="The runtime that the model goes to: see `onnxprune targets`.",
         rich_help_panel=OUT,
     ),
+]
+
+ReportFiles = Annotated[
+    list[Path] | None,
+    typer.Option("--report", help="Write the report as .html, .md or .json; may be repeated.", rich_help_panel=OUT),
+]
+Config = Annotated[
+    Path | None,
+    typer.Option(
+        "--config",
+        callback=from_file,
+        is_eager=True,
+        help="A TOML file with any of these options; the command line overrules it.",
+        rich_help_panel=OUT,
+    ),
+]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print warnings and errors only.", rich_help_panel=OUT)]
+
+Simplify = Annotated[
+    bool,
+    typer.Option("--simplify", help="Simplify the model first, by onnxslim; outputs stay equal.", rich_help_panel=HOW),
 ]
 
 AllowNorm = Annotated[

@@ -17,19 +17,26 @@ from onnxprune.cli.arguments import (
     Peak,
     Resize,
     Seed,
+    Simplify,
     Std,
     Verbose,
 )
 from onnxprune.cli.border import console, failing_in_one_line, feeds_from, print_json, progress
 
 
-def inspect(model: ModelPath, allow_norm: AllowNorm = False, as_json: AsJson = False, verbose: Verbose = False) -> None:
+def inspect(
+    model: ModelPath,
+    allow_norm: AllowNorm = False,
+    simplify: Simplify = False,
+    as_json: AsJson = False,
+    verbose: Verbose = False,
+) -> None:
     """List what can be pruned, and why the rest cannot."""
     with failing_in_one_line(as_json, verbose):
         from onnxprune.pipeline import inspect_model
         from onnxprune.report.models import show_inspection
 
-        found = inspect_model(model, allow_norm)
+        found = inspect_model(model, allow_norm, simplify)
         if as_json:
             print_json(found.as_dict())
         else:

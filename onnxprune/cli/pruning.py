@@ -31,6 +31,7 @@ from onnxprune.cli.arguments import (
     Samples,
     Seed,
     Shape,
+    Simplify,
     Std,
     TargetLatency,
     TargetMacs,
@@ -153,6 +154,7 @@ def prune(
         bool,
         typer.Option("--permute/--no-permute", help="Reorder channels so that N:M costs less.", rich_help_panel=HOW),
     ] = True,
+    simplify: Simplify = False,
     calibration: CalibrationOption = "auto",
     recover: RecoverOption = "auto",
     samples: Samples = None,
@@ -213,7 +215,7 @@ def prune(
             budget, criterion, scope, width_rule(round_to), min_channels, max_layer_amount, tuple(include or ()),
             tuple(exclude or ()), best_effort, allow_norm, seed, recover, max_drop, metric, judged_output, granularity,
             permute, sparse_storage, target_params, target_macs, target_latency, target_size,
-            None if sensitivity is None else str(sensitivity), target,
+            None if sensitivity is None else str(sensitivity), target, simplify,
         )  # fmt: skip
         data = DataOptions(
             calibration, samples, batch_size, labels, numbers("--mean", mean), numbers("--std", std), peak, layout,

@@ -23,13 +23,14 @@ class Status(str, Enum):
 class Observation:
     """What a requirement saw in a model: whether it is met (None: nobody could be asked), in words, and at which nodes.
 
-    `details` are figures for whoever reads the JSON.
+    `details` are figures for whoever reads the JSON. With `is_told` it is worth a line also where it is met.
     """
 
     is_met: bool | None
     found: str
     nodes: tuple[str, ...] = ()
     details: Mapping[str, Any] = field(default_factory=dict)
+    is_told: bool = False
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,7 @@ class Finding:
             "status": self.status.value,
             "required": self.fact.is_required,
             "found": self.seen.found,
+            "told": self.seen.is_told,
             "nodes": list(self.seen.nodes),
             "new": self.is_new,
             "why": self.fact.why,

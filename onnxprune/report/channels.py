@@ -10,6 +10,7 @@ from onnxprune.options import AUTO, Options
 from onnxprune.plan import member_names
 from onnxprune.report.data import Before, DimReport, Facts, Report, added_params, common, warnings_of
 from onnxprune.report.inspection import frozen_axes
+from onnxprune.report.layers import layers_of
 from onnxprune.select import Reached, Selection
 from onnxprune.select.widths import off_width, width_for
 from onnxprune.tracing import Trace
@@ -32,6 +33,7 @@ def report_of(facts: Facts, selection: Selection) -> Report:
     report.dims = [
         DimReport(trace.names[dim], dim.size, counts.get(dim, dim.size), member_names(trace, dim)) for dim in trace.dims
     ]
+    report.layers = layers_of(trace, cost, counts)
     report.not_pruned = list(_not_pruned(trace, selection.masks, selection.protected))
     if isinstance(check, Verification):
         report.warnings.extend(_about(check))

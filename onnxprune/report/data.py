@@ -34,6 +34,31 @@ class DimReport:
     members: list[str]
 
 
+@dataclass(frozen=True)
+class LayerReport:
+    """A node with parameters or multiply-accumulates. A constant that several nodes read counts for the first."""
+
+    name: str
+    operator: str
+    params: Before
+    macs: Before
+
+
+@dataclass(frozen=True)
+class SaliencyReport:
+    """The scores of one dim: how many units that are kept, and removed, lie between two `edges`.
+
+    There is one edge more than counts. Scores span many powers of ten: edges are equally far apart as logarithms, and
+    units without any worth lie in the first place. `threshold` is the highest score that was removed.
+    """
+
+    name: str
+    edges: list[float]
+    kept: list[int]
+    removed: list[int]
+    threshold: float | None
+
+
 @dataclass
 class Report:
     """Everything that is known after a run."""
@@ -45,6 +70,8 @@ class Report:
     width: int | None = None
     latency: dict[str, Any] | None = None
     dims: list[DimReport] = field(default_factory=list)
+    layers: list[LayerReport] = field(default_factory=list)
+    saliency: list[SaliencyReport] = field(default_factory=list)
     sparsity: dict[str, Any] | None = None
     not_pruned: list[dict[str, str]] = field(default_factory=list)
     verified: dict[str, Any] | None = None
@@ -56,6 +83,7 @@ class Report:
     bytes: Before | None = None
     compressed: Before | None = None
     storage: dict[str, Any] | None = None
+    simplified: dict[str, Any] | None = None
     target: dict[str, Any] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
     options: dict[str, Any] = field(default_factory=dict)
@@ -90,7 +118,7 @@ def common(facts: Facts, params: Before, macs: Before, amount: dict[str, Any]) -
         recovery=_recovery(facts),
         drift=_drift(facts),
         curve=[asdict(step) for step in facts.curve],
-        seconds={name: round(seconds, 3) for name, seconds in facts.seconds.items()},
+        seconds=dict(facts.seconds),
         options=facts.options.as_dict(),
     )
 

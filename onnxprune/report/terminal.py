@@ -21,6 +21,8 @@ MOST_PRUNED = 5
 def show_report(report: Report, console: Console) -> None:
     """Print one screen about a finished run."""
     console.print(_summary(report))
+    if report.simplified is not None:
+        console.print(_simplified(report.simplified))
     if len(report.limits) > 1:
         console.print(_limits(report.limits))
     console.print(_dims(report) if report.sparsity is None else _layers(report, report.sparsity))
@@ -37,6 +39,13 @@ def show_report(report: Report, console: Console) -> None:
     if report.output:
         console.print(Text.assemble("written to ", (report.output, "bold")))
         show_handover(report.target, console)
+
+
+def _simplified(simple: dict[str, Any]) -> Text:
+    """Return what the pre-pass did, and how it was shown to have changed no output."""
+    nodes, shown = simple["nodes"], simple["outputs"]
+    proof = f"outputs equal, largest error {shown['error']:.1e}" if shown else "not compared"
+    return Text(f"simplified first ({simple['simplifier']}): {nodes['before']} nodes became {nodes['after']}; {proof}")
 
 
 def _storage(storage: dict[str, Any]) -> Text:

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from math import prod
 
 from onnxprune.report.data import Before, Facts, Report, added_params, common, warnings_of
+from onnxprune.report.layers import layers_of
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,7 @@ def report_of_zeros(
         macs=Before(macs, macs),
         amount={"requested": facts.options.amount, "reached": 0.0, "budget": "weights"},
     )
+    report.layers = layers_of(facts.trace, facts.cost, {})
     permuted = [{"name": name, "size": units} for name, units in orders.items()]
     report.sparsity = {"granularity": facts.options.granularity, "permuted": permuted}
     count(report, zeroed)

@@ -58,6 +58,11 @@ class Pattern:
     pays_from: int
     operators: tuple[str, ...]
 
+    @staticmethod
+    def of(value: Mapping[str, Any]) -> Pattern:
+        """Return the pattern that a fact is about."""
+        return Pattern(**{**value, "operators": tuple(value["operators"])})
+
     def misfit(self, channels: int, outs: int) -> str | None:
         """Return why the runtime does not use the pattern in a weight of such a size, or None where it does."""
         if channels % self.ins:
@@ -100,7 +105,7 @@ class Target:
     def pattern(self) -> Pattern | None:
         """The N:M zeros that the runtime uses, or None where it uses none."""
         value = self.value("pattern")
-        return None if value is None else Pattern(**{**value, "operators": tuple(value["operators"])})
+        return None if value is None else Pattern.of(value)
 
 
 @cache

@@ -41,5 +41,5 @@ def test_the_verdict_that_is_shown_has_the_form_of_a_verdict() -> None:
     shown = json.loads(text)
     assert shown["title"] == find("tensorrt").title and shown["version"] == find("tensorrt").version
     assert shown["findings"][0].keys() == {
-        "requirement", "status", "required", "found", "nodes", "new", "why", "do", "source", "details",
+        "requirement", "status", "required", "found", "told", "nodes", "new", "why", "do", "source", "details",
     }  # fmt: skip

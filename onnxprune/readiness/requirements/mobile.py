@@ -40,7 +40,9 @@ def mobile_usability(subject: Subject, value: Mapping[str, Any]) -> Observation:
                 None, f"onnxruntime's mobile usability checker failed: {' '.join(str(error).split())[:200]}"
             )
     which = "NNAPI or Core ML may help" if helps else "the CPU is the best place for it"
-    return Observation(True, f"onnxruntime's mobile usability checker: {which}", details={"said": heard.lines})
+    return Observation(
+        True, f"onnxruntime's mobile usability checker: {which}", details={"said": heard.lines}, is_told=True
+    )
 
 
 class _Heard(logging.Handler):

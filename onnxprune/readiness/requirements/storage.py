@@ -57,7 +57,7 @@ def download(subject: Subject, value: Mapping[str, Any]) -> Observation:
         whole, sent = whole + len(piece), sent + len(pressed.compress(piece))
     sent += len(pressed.flush())
     found = f"{whole / MEGABYTE:.3g} MB, {sent / MEGABYTE:.3g} MB as gzip sends it"
-    return Observation(True, found, details={"bytes": whole, "gzip_bytes": sent})
+    return Observation(True, found, details={"bytes": whole, "gzip_bytes": sent}, is_told=True)
 
 
 def _bytes(subject: Subject) -> Iterator[bytes | memoryview]:

@@ -41,7 +41,7 @@ class Zeros:
 @requirement("pattern")
 def pattern(subject: Subject, value: Mapping[str, Any]) -> Observation:
     """Tell in which weights the runtime can use the N:M zeros that it knows; see `targets.Pattern`."""
-    wanted = Pattern(**{**value, "operators": tuple(value["operators"])})
+    wanted = Pattern.of(value)
     weights = [each for each in _weights(subject, wanted) if each.operators & set(wanted.operators)]
     having = [each for each in weights if each.has_pattern]
     fitting = [each for each in having if wanted.misfit(each.channels, each.outs) is None]
@@ -60,7 +60,7 @@ def pattern(subject: Subject, value: Mapping[str, Any]) -> Observation:
         f"size, {len(paying)} have the {wanted.pays_from} channels from which it can pay; no speed was measured"
     )
     others = tuple(each.name for each in having if each not in fitting)
-    return Observation(bool(fitting), found, details={**details, "not_eligible": others})
+    return Observation(bool(fitting), found, details={**details, "not_eligible": others}, is_told=True)
 
 
 @requirement("zeros")
