@@ -14,6 +14,7 @@ from onnxprune.criteria import Saliency, best_criterion, is_loss, needs_of, scor
 from onnxprune.errors import PlanError
 from onnxprune.latency.settle import SETTLING, settled
 from onnxprune.limits import Limit
+from onnxprune.linear import layers
 from onnxprune.max_drop import Step
 from onnxprune.options import AUTO, NONE, Options
 from onnxprune.plan import Plan
@@ -34,8 +35,17 @@ class Channels(Way[Selection]):
 
     @cached_property
     def _criterion(self) -> str:
-        options = self._run.options
-        return best_criterion(self._run.samples is not None) if options.criterion == AUTO else options.criterion
+        if self._run.options.criterion != AUTO:
+            return self._run.options.criterion
+        return best_criterion(self._run.samples is not None and self._can_be_repaired)
+
+    @property
+    def _can_be_repaired(self) -> bool:
+        """Whether at least half of the nodes that multiply are layers with weights in real numbers.
+
+        Losses after a repair say little of a quantized model, whose weights are left as they are.
+        """
+        return 2 * len(list(layers(self._found.model))) >= len({work.node for work in self._found.work})
 
     @cached_property
     def _saliency(self) -> Saliency:

@@ -35,12 +35,14 @@ class Session:
         optimize: bool = True,
         threads: int | None = None,
         profile_prefix: str | None = None,
+        fuse_quantized: bool = True,
     ) -> None:
         """Load a model, or the content of a file. Its runs return the named tensors, by default the graph's outputs.
 
         Any tensor of the graph of a model can be named, and only outputs of a file.
 
         `threads` is how many work on one operator; by default one for each core.
+        Without `fuse_quantized`, what stands between DequantizeLinear and QuantizeLinear is computed in real numbers.
         With `profile_prefix`, the times of all operators are recorded for `profile`. Raises `ModelError` where
         onnxruntime cannot load it.
         """
@@ -53,6 +55,8 @@ class Session:
             options.intra_op_num_threads = threads
         if profile_prefix is not None:
             options.enable_profiling, options.profile_file_prefix = True, profile_prefix
+        if not fuse_quantized:
+            options.add_session_config_entry("session.disable_quant_qdq", "1")
         if not optimize:
             options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
         self._outputs = outputs
@@ -79,9 +83,15 @@ class Session:
         return events
 
 
-def run(model: Model, feeds: Feeds, outputs: Sequence[str] | None = None, optimize: bool = True) -> list[NDArray[Any]]:
+def run(
+    model: Model,
+    feeds: Feeds,
+    outputs: Sequence[str] | None = None,
+    optimize: bool = True,
+    fuse_quantized: bool = True,
+) -> list[NDArray[Any]]:
     """Run a model once; see `Session`."""
-    return Session(model, outputs, optimize).run(feeds)
+    return Session(model, outputs, optimize, fuse_quantized=fuse_quantized).run(feeds)
 
 
 def version() -> str:

@@ -47,7 +47,7 @@ def test_commands_and_options_are_those_that_scripts_know() -> None:
     check_golden("cli", facts)
 
 
-@pytest.mark.parametrize("name", ["", "prune", "apply", "inspect", "check", "targets", "evaluate", "compare", "bench", "sensitivity"])
+@pytest.mark.parametrize("name", commands())
 def test_help_fits_80_columns_and_shows_every_option(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     for key, value in {"COLUMNS": "80", "TERMINAL_WIDTH": "80", "NO_COLOR": "1"}.items():
         monkeypatch.setenv(key, value)

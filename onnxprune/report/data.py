@@ -130,7 +130,8 @@ def warnings_of(facts: Facts, report: Report) -> Iterator[str]:
     requested, reached = report.amount["requested"], report.amount["reached"]
     if not is_met(requested, reached):
         yield f"{reached:.1%} of the {report.amount['budget']} was removed, not the {requested:.1%} asked for"
-    if facts.made.repair is not None and facts.samples is not None and not facts.samples.real:
+    is_repaired = facts.made.repair is not None and bool(facts.made.repair.layers)
+    if is_repaired and facts.samples is not None and not facts.samples.real:
         yield (
             "no real data protected the accuracy: the weights were repaired on made-up samples; a folder of some 500 "
             "unlabelled ones (--calibration FOLDER) keeps more of it and shows how much"
