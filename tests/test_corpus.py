@@ -13,6 +13,9 @@ import pytest
 
 import onnxprune
 from onnxprune.limits import TOLERANCE
+from onnxprune.model import Model
+from onnxprune.readiness import check_target
+from onnxprune.targets import find, names
 
 CORPUS = os.environ.get("ONNXPRUNE_CORPUS")
 MODELS = [
@@ -44,3 +47,13 @@ def test_half_of_the_macs_go_and_mask_equals_slice(name: str, tmp_path: Path) ->
     assert result.report.macs.after <= (0.5 + TOLERANCE) * result.report.macs.before
     result.save(tmp_path / "pruned.onnx")
     onnx.checker.check_model(tmp_path / "pruned.onnx", full_check=True)
+
+
+@pytest.mark.parametrize("target", names())
+def test_every_exported_model_can_be_checked_for_every_target(target: str) -> None:
+    paths = sorted(Path(CORPUS or "").glob("*.onnx"))
+    assert paths
+    for path in paths:
+        verdict = check_target(Model.load(path), find(target), asks=False)
+        failed = [finding.seen.found for finding in verdict.findings if "could not be looked at" in finding.seen.found]
+        assert not failed, path.name
