@@ -45,14 +45,14 @@ def failing_in_one_line(as_json: bool, verbose: bool) -> Iterator[None]:
 
 
 @contextmanager
-def progress(phases: Sequence[str] = PHASES) -> Iterator[OnPhase]:
-    """Show the phases of a run on stderr while it works; nothing remains of it afterwards."""
+def progress(phases: Sequence[str] = PHASES, quiet: bool = False) -> Iterator[OnPhase]:
+    """Show the phases of a run on stderr while it works, unless `quiet`; nothing remains of it afterwards."""
     from rich.console import Console
     from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
     columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
     screen = Console(stderr=True)
-    with Progress(*columns, console=screen, transient=True, disable=not screen.is_terminal) as shown:
+    with Progress(*columns, console=screen, transient=True, disable=quiet or not screen.is_terminal) as shown:
         task = shown.add_task("starting", total=len(phases))
         yield lambda name, share: shown.update(task, description=name, completed=phases.index(name) + share)
 
@@ -66,11 +66,11 @@ def feeds_from(path: Path | None) -> Any:
     return load_feeds(path)
 
 
-def console() -> Console:
-    """Return the terminal that results are printed on."""
+def console(stderr: bool = False) -> Console:
+    """Return the terminal that results are printed on, or that of errors."""
     from rich.console import Console
 
-    return Console()
+    return Console(stderr=stderr)
 
 
 def print_json(data: dict[str, Any]) -> None:

@@ -16,6 +16,7 @@ from onnxprune.cli.arguments import (
     AsJson,
     BatchSize,
     CalibrationOption,
+    Config,
     InputRange,
     Inputs,
     LabelsKey,
@@ -26,7 +27,9 @@ from onnxprune.cli.arguments import (
     NoVerify,
     Overwrite,
     Peak,
+    Quiet,
     RecoverOption,
+    ReportFiles,
     Resize,
     Samples,
     Seed,
@@ -42,12 +45,15 @@ from onnxprune.cli.arguments import (
     Verbose,
 )
 from onnxprune.cli.border import console, failing_in_one_line, feeds_from, print_json, progress
+from onnxprune.cli.config import command_line, equivalent
 
 if TYPE_CHECKING:
+    from onnxprune.pages import Pages
     from onnxprune.result import Result
 
 
 def prune(
+    context: typer.Context,
     model: ModelPath,
     amount: Annotated[
         float | None,
@@ -196,7 +202,10 @@ def prune(
         bool, typer.Option("--dry-run", help="Do everything but write the model.", rich_help_panel=OUT)
     ] = False,
     overwrite: Overwrite = False,
+    report: ReportFiles = None,
+    config: Config = None,
     as_json: AsJson = False,
+    quiet: Quiet = False,
     no_verify: NoVerify = False,
     verify_inputs: Inputs = None,
     seed: Seed = 0,
@@ -206,6 +215,7 @@ def prune(
     with failing_in_one_line(as_json, verbose):
         from onnxprune.inputs import given_shapes
         from onnxprune.options import DataOptions, LatencyOptions, Options, numbers, pair, size, width_rule
+        from onnxprune.pages import Pages
         from onnxprune.pipeline import prune_model
         from onnxprune.readiness.handover import beside
         from onnxprune.save import check_output
@@ -229,20 +239,24 @@ def prune(
         if not dry_run and model.exists():
             for written in (place, *beside(options.runtime, place)):
                 check_output(written, model, overwrite)
-        if plan is not None:
-            check_output(plan, model, overwrite)
-        with progress() as on_phase:
+        for written in (*([plan] if plan else []), *(report or [])):
+            check_output(written, model, overwrite)
+        pages = Pages(report or [], command_line(context), equivalent(context), sensitivity)
+        with progress(quiet=quiet) as on_phase:
             result = prune_model(model, options, not no_verify, feeds_from(verify_inputs), data, on_phase, latency)
-        _finish(result, None if dry_run else place, overwrite, as_json, plan)
+        _finish(result, None if dry_run else place, overwrite, as_json, quiet, pages, plan)
 
 
 def apply_(
+    context: typer.Context,
     plan: Annotated[Path, typer.Argument(help="A plan written by --plan, perhaps edited.", show_default=False)],
     model: ModelPath,
     calibration: CalibrationOption = "none",
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Default: model.pruned.onnx.")] = None,
     overwrite: Overwrite = False,
+    report: ReportFiles = None,
     as_json: AsJson = False,
+    quiet: Quiet = False,
     no_verify: NoVerify = False,
     verify_inputs: Inputs = None,
     verbose: Verbose = False,
@@ -250,17 +264,20 @@ def apply_(
     """Replay a plan, on the same model or on another checkpoint of it; with samples, repair what remains."""
     with failing_in_one_line(as_json, verbose):
         from onnxprune.options import DataOptions
+        from onnxprune.pages import Pages
         from onnxprune.pipeline import apply_plan
         from onnxprune.plan import Plan
         from onnxprune.save import check_output
 
         place = _place(model, output)
         if model.exists():
-            check_output(place, model, overwrite)
-        with progress() as on_phase:
+            for written in (place, *(report or [])):
+                check_output(written, model, overwrite)
+        pages = Pages(report or [], command_line(context), equivalent(context))
+        with progress(quiet=quiet) as on_phase:
             data = DataOptions(calibration)
             result = apply_plan(Plan.load(plan), model, not no_verify, feeds_from(verify_inputs), data, on_phase)
-        _finish(result, place, overwrite, as_json)
+        _finish(result, place, overwrite, as_json, quiet, pages)
 
 
 def _place(model: Path, output: Path | None) -> Path:
@@ -272,17 +289,28 @@ def _place(model: Path, output: Path | None) -> Path:
     return output or model.with_name(f"{model.stem}.pruned.onnx")
 
 
-def _finish(result: Result, place: Path | None, overwrite: bool, as_json: bool, plan: Path | None = None) -> None:
-    """Write the model and the plan, the model only if this is no dry run, and print what was done."""
+def _finish(
+    result: Result,
+    place: Path | None,
+    overwrite: bool,
+    as_json: bool,
+    quiet: bool,
+    pages: Pages,
+    plan: Path | None = None,
+) -> None:
+    """Write the model and the plan, the model only if this is no dry run, and tell what was done."""
     from onnxprune.phases import WRITING
-    from onnxprune.report.terminal import show_report
+    from onnxprune.report.terminal import show_report, show_warnings
 
     if place is not None:
-        with progress((WRITING,)) as on_phase:
+        with progress((WRITING,), quiet) as on_phase:
             result.save(place, overwrite, plan, on_phase)
     elif plan is not None:
         result.plan.save(plan, overwrite)
+    pages.write(result, overwrite)
     if as_json:
         print_json(result.report.as_dict())
+    elif quiet:
+        show_warnings(result.report, console(stderr=True))
     else:
         show_report(result.report, console())

@@ -30,8 +30,7 @@ def show_report(report: Report, console: Console) -> None:
     _show_repair(report, console)
     if report.latency is not None:
         console.print(_latency(report.latency))
-    for warning in report.warnings:
-        console.print(Text(f"warning: {warning}", style="yellow"))
+    show_warnings(report, console)
     if report.storage is not None:
         console.print(_storage(report.storage))
     if report.target:
@@ -39,6 +38,12 @@ def show_report(report: Report, console: Console) -> None:
     if report.output:
         console.print(Text.assemble("written to ", (report.output, "bold")))
         show_handover(report.target, console)
+
+
+def show_warnings(report: Report, console: Console) -> None:
+    """Print what somebody has to know."""
+    for warning in report.warnings:
+        console.print(Text(f"warning: {warning}", style="yellow"))
 
 
 def _simplified(simple: dict[str, Any]) -> Text:
