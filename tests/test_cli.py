@@ -124,7 +124,8 @@ def test_json_reports_keep_their_form(model: Path, tmp_path: Path) -> None:
     for measured in (*measured_anew, *report["recovery"]["layers"], *report["drift"]["outputs"].values()):
         measured.update({key: type(value).__name__ for key, value in measured.items()})
     report["saliency"] = [dict.fromkeys(report["saliency"][0])]
-    report["target"] |= {"version": "str", "findings": [dict.fromkeys(report["target"]["findings"][0])]}
+    shape = [dict.fromkeys(report["target"]["findings"][0])]
+    report["target"] |= {"version": "str", "findings": shape, "handover": ["str"]}
     check_golden("report", report)
 
 

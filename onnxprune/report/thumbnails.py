@@ -31,7 +31,7 @@ def thumbnails(pruned: Model, names: Sequence[str]) -> list[dict[str, Any]]:
         corner = _corner(pruned, keys[name], known[keys[name]][0])
         if corner is not None:
             stream = io.BytesIO()
-            Image.fromarray(np.where(corner, 255, 40).astype(np.uint8)).save(stream, "PNG", optimize=True)
+            Image.fromarray(np.where(corner, 255, 0).astype(np.uint8)).save(stream, "PNG", optimize=True)
             png = base64.b64encode(stream.getvalue()).decode()
             found.append({"name": name, "rows": corner.shape[0], "columns": corner.shape[1], "png": png})
     return found

@@ -10,7 +10,7 @@ UNITS = (("G", 1e9), ("M", 1e6), ("k", 1e3))
 def amount(value: float) -> str:
     """Return a count with three significant digits and a unit: 11.7M."""
     for unit, scale in UNITS:
-        if abs(value) >= scale:
+        if abs(value) >= 0.9995 * scale:  # three digits of anything closer are the next unit
             return f"{value / scale:.3g}{unit}"
     return f"{value:g}"
 

@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from onnx import TensorProto
 
+from onnxprune.compressed import CompressedSize
 from onnxprune.readiness.requirements.registry import requirement
 from onnxprune.readiness.subject import Subject
 from onnxprune.readiness.verdict import Observation
 from onnxprune.runtime import bytes_of
-
-GZIP = 31
-"""The window of zlib's that means gzip."""
-
-QUICK = 1
-"""The level of compression: what takes longer gains next to nothing on weights."""
 
 MEGABYTE = 1e6
 
@@ -53,14 +47,12 @@ def sparse_tensors(subject: Subject, value: Mapping[str, Any]) -> Observation:
 
 @requirement("download")
 def download(subject: Subject, value: Mapping[str, Any]) -> Observation:
-    """Tell what the model weighs as servers send it, compressed by gzip."""
-    pressed = zlib.compressobj(QUICK, wbits=GZIP)
-    whole, sent = 0, 0
+    """Tell what the model weighs, and what is sent where the server compresses it; see `compressed`."""
+    whole, sent = 0, CompressedSize()
     for piece in _bytes(subject):
-        whole, sent = whole + len(piece), sent + len(pressed.compress(piece))
-    sent += len(pressed.flush())
-    found = f"{whole / MEGABYTE:.3g} MB, {sent / MEGABYTE:.3g} MB as gzip sends it"
-    return Observation(True, found, details={"bytes": whole, "gzip_bytes": sent}, is_told=True)
+        whole += sent.write(piece)
+    found = f"{whole / MEGABYTE:.3g} MB, {sent.size / MEGABYTE:.3g} MB when it is compressed on the way"
+    return Observation(True, found, details={"bytes": whole, "compressed_bytes": sent.size}, is_told=True)
 
 
 def _bytes(subject: Subject) -> Iterator[bytes | memoryview]:
