@@ -67,3 +67,10 @@ def test_quiet_prints_warnings_alone(model: Path) -> None:
     result = run(model, *PURE, "-q", "--no-verify")
     assert result.exit_code == 0 and result.stdout == ""
     assert result.stderr.startswith("warning: not verified")
+
+
+def test_what_was_protected_is_told_with_the_reason(model: Path) -> None:
+    report = run_json(model, *PURE, "--exclude", "conv1*", "--best-effort", "--dry-run")
+    assert [entry["name"] for entry in report["protected"]] == ["conv1.weight[0]"]
+    shown = run(model, *PURE, "--exclude", "conv1*", "--best-effort", "--dry-run").stdout
+    assert f"protected: conv1.weight[0]: {report['protected'][0]['reason']}" in " ".join(shown.split())

@@ -52,7 +52,13 @@ def onnxprune(
     """
 
 
-app.command("prune")(prune)
+EXAMPLES = """[bold]onnxprune model.onnx -a 0.4 --budget macs -c samples/ --bench[/bold]  smaller, repaired, measured
+
+[bold]onnxprune model.onnx -g 2:4 --target tensorrt --report report.html[/bold]  zeros for sparse tensor cores
+
+[bold]onnxprune model.onnx --max-drop 0.01 -c data.npz --labels y[/bold]  as much as accuracy allows"""
+
+app.command("prune", epilog=EXAMPLES)(prune)
 app.command("apply")(apply_)
 app.command("inspect")(inspect)
 app.command("check")(check)

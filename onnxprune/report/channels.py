@@ -34,6 +34,7 @@ def report_of(facts: Facts, selection: Selection) -> Report:
         DimReport(trace.names[dim], dim.size, counts.get(dim, dim.size), member_names(trace, dim)) for dim in trace.dims
     ]
     report.layers = layers_of(trace, cost, counts)
+    report.protected = [{"name": trace.names[dim], "reason": reason} for dim, reason in selection.protected.items()]
     report.not_pruned = list(_not_pruned(trace, selection.masks, selection.protected))
     if isinstance(check, Verification):
         report.warnings.extend(_about(check))

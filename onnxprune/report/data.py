@@ -73,6 +73,7 @@ class Report:
     layers: list[LayerReport] = field(default_factory=list)
     saliency: list[SaliencyReport] = field(default_factory=list)
     sparsity: dict[str, Any] | None = None
+    protected: list[dict[str, str]] = field(default_factory=list)
     not_pruned: list[dict[str, str]] = field(default_factory=list)
     verified: dict[str, Any] | None = None
     recovery: dict[str, Any] | None = None

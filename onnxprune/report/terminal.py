@@ -182,7 +182,8 @@ def _dims(report: Report) -> RenderableType:
     note = (
         f"{len(pruned)} dims pruned, {whole} left whole, {frozen} weight axes cannot shrink (see `onnxprune inspect`)"
     )
-    return Group(table, Text(note, style="dim")) if pruned else Text(note, style="dim")
+    whys = [Text(f"protected: {line}", style="dim") for line in _left(report.protected)]
+    return Group(*([table] if pruned else []), Text(note, style="dim"), *whys)
 
 
 def _bar(share: float, width: int = 16) -> Text:
