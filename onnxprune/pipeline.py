@@ -159,7 +159,7 @@ def apply_plan(
 def check_model(source: ModelLike, target: str = DEFAULT) -> Verdict:
     """Look at a model, as it is stored, for what a target needs or wants. Raises `ModelError`, `UsageError`."""
     known = find_target(target)
-    return check_target(_read(source), known)
+    return check_target(_read(source), known, is_on_disk=isinstance(source, (str, Path)))
 
 
 def inspect_model(source: ModelLike, allow_norm: bool = False, simplify: bool = False) -> Inspection:

@@ -30,14 +30,14 @@ class Session:
 
     def __init__(
         self,
-        model: Model | bytes,
+        model: Model | bytes | Path,
         outputs: Sequence[str] | None = None,
         optimize: bool = True,
         threads: int | None = None,
         profile_prefix: str | None = None,
         fuse_quantized: bool = True,
     ) -> None:
-        """Load a model, or the content of a file. Its runs return the named tensors, by default the graph's outputs.
+        """Load a model, a file or its content. Its runs return the named tensors, by default the graph's outputs.
 
         Any tensor of the graph of a model can be named, and only outputs of a file.
 
@@ -48,7 +48,7 @@ class Session:
         """
         import onnxruntime  # takes a while and some 30 MB
 
-        data = model if isinstance(model, bytes) else _runnable(model, outputs).SerializeToString()
+        data = _runnable(model, outputs).SerializeToString() if isinstance(model, Model) else model
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 4
         if threads is not None:

@@ -18,14 +18,20 @@ from onnxprune.targets.target import Target
 
 
 def check_target(
-    model: Model, target: Target, asks: bool = True, dense: Model | None = None, ran_in: Collection[str] = ()
+    model: Model,
+    target: Target,
+    asks: bool = True,
+    dense: Model | None = None,
+    ran_in: Collection[str] = (),
+    is_on_disk: bool = False,
 ) -> Verdict:
     """Look at a model for everything that a target needs or wants.
 
     With `asks`, the runtimes that are installed are asked to load it, but for those that it `ran_in` already. Where
-    `dense`, the model before pruning, is given, what is not met there either is marked as not new.
+    `dense`, the model before pruning, is given, what is not met there either is marked as not new. `is_on_disk`: the
+    file of the model holds what is checked.
     """
-    subject = Subject(model, asks, ran_in)
+    subject = Subject(model, asks, ran_in, is_on_disk)
     findings = [Finding(fact, observe(fact, subject)) for fact in target.facts]
     if dense is not None:
         findings = _compared(findings, Subject(dense, asks))

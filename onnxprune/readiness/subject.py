@@ -41,13 +41,13 @@ class Placed:
 
 
 class Subject:
-    """A model that is checked. `given` is it as it is stored.
+    """A model that is checked. `given` is it as it is stored, or will be unless it `is_on_disk`.
 
     With `asks`, runtimes are asked to load it, but for those of `ran_in`, which have run it before.
     """
 
-    def __init__(self, given: Model, asks: bool = True, ran_in: Collection[str] = ()) -> None:
-        self.given, self.asks, self.ran_in = given, asks, ran_in
+    def __init__(self, given: Model, asks: bool = True, ran_in: Collection[str] = (), is_on_disk: bool = False) -> None:
+        self.given, self.asks, self.ran_in, self.is_on_disk = given, asks, ran_in, is_on_disk
 
     @cached_property
     def plain(self) -> Model:

@@ -12,6 +12,7 @@ from graphs import Graph
 from subjects import branching, computed_weight, products, quantized, seen, small
 
 from onnxprune.model import Model
+from onnxprune.pipeline import check_model
 from onnxprune.readiness.requirements import REQUIREMENTS
 from onnxprune.readiness.subject import Subject
 from onnxprune.select.widths import width_of_this_machine
@@ -161,6 +162,14 @@ def test_external_data_that_is_not_read_is_told(tmp_path: Path) -> None:
     assert REQUIREMENTS["external_data"](subject, {"is_read": False}).is_met is False
     whole = REQUIREMENTS["download"](subject, {}).details
     assert whole["bytes"] == sum(file.stat().st_size for file in tmp_path.iterdir())
+
+
+def test_weights_beside_a_model_are_loaded_from_where_they_are(tmp_path: Path) -> None:
+    path = tmp_path / "net.onnx"
+    onnx.save(products(64, 64), path, save_as_external_data=True, location="net.data", size_threshold=0)
+    assert check_model(path).findings[-1].seen.found.endswith("loads it")
+    unsaved = REQUIREMENTS["loads"](Subject(Model.load(path)), {"engine": "onnxruntime"})
+    assert unsaved.is_met is None and "before its weights are in their file" in unsaved.found
 
 
 def test_zeros_make_a_download_smaller() -> None:

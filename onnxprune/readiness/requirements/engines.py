@@ -11,7 +11,7 @@ from typing import Any
 from onnxprune.readiness.requirements.registry import requirement
 from onnxprune.readiness.subject import Subject
 from onnxprune.readiness.verdict import Observation
-from onnxprune.runtime import Session, in_one_piece, is_large, version
+from onnxprune.runtime import ENGINE, Session, in_one_piece, is_large, version
 
 
 @requirement("loads")
@@ -24,7 +24,9 @@ def loads(subject: Subject, value: Mapping[str, Any]) -> Observation:
         return Observation(None, f"{engine} was not asked to load it (--no-verify)")
     if find_spec(engine) is None:
         return Observation(None, f"{engine} is not installed here, so it was not asked to load it")
-    if is_large(subject.given):
+    if subject.given.has_external_data() and not subject.is_on_disk:
+        return Observation(None, f"{engine} was not asked to load it before its weights are in their file")
+    if engine != ENGINE and is_large(subject.given):
         return Observation(None, "too large to be loaded for a check (1.9 GB)")
     return ENGINES[engine](subject)
 
@@ -32,8 +34,10 @@ def loads(subject: Subject, value: Mapping[str, Any]) -> Observation:
 def _onnxruntime(subject: Subject) -> Observation:
     from onnxprune.errors import ModelError
 
+    model = subject.given
     try:
-        Session(subject.given, threads=1)
+        # From its file, weights beside it are mapped into memory rather than copied.
+        Session(model.path if model.path and model.has_external_data() else model, threads=1)
     except ModelError as error:
         return Observation(False, f"onnxruntime {version()} does not load it: {error}")
     return Observation(True, f"onnxruntime {version()} loads it")
