@@ -13,6 +13,8 @@ T = TypeVar("T")
 
 TOLERANCE = 0.01
 """How far from the largest amount the one that is found may be."""
+ROUNDING = 1e-9
+"""What a drop may exceed the limit by as a float: 1 - 49/50 is more than 0.02."""
 MAX_TRIES = 8
 """Tries at most; seven of them halve (0, 1) down to the tolerance."""
 
@@ -77,7 +79,7 @@ def find_amount(
             tried = try_amount(amount)
         except BudgetError as error:
             refusal = error
-        within = tried is not None and tried.drop <= limit
+        within = tried is not None and tried.drop <= limit + ROUNDING
         if within:
             best, low = tried, amount
         else:

@@ -7,13 +7,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from onnxprune.report.page import check_page, page_of
 from onnxprune.report.provenance import provenance_of
 from onnxprune.report.thumbnails import thumbnails
-from onnxprune.result import Result
 from onnxprune.save import write_files
+
+if TYPE_CHECKING:
+    from onnxprune.result import Result
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from onnxprune.apply import Changes
 from onnxprune.axes import Dim, Mask
 from onnxprune.compressed import compressed_size
 from onnxprune.model import Model
+from onnxprune.pages import Pages
 from onnxprune.phases import WRITING, OnPhase, in_silence
 from onnxprune.plan import Plan
 from onnxprune.plan_of_zeros import AnyPlan
@@ -72,6 +73,14 @@ class Result(ABC):
             self.report.bytes = Before(*(sum(file.stat().st_size for file in files) for files in (dense, pruned)))
             self.report.compressed = Before(compressed_size(dense), compressed_size(pruned))
         self._note_what_was_written()
+
+    def write_reports(self, *paths: str | Path, overwrite: bool = False) -> None:
+        """Write everything that is known of the run as .html, .md or .json files: all of them or none.
+
+        Raises `UsageError` for other suffixes, `UnsupportedError` where the extra `report` is not installed, and
+        `OutputError`.
+        """
+        Pages([Path(path) for path in paths], "", "").write(self, overwrite)
 
     def _note_what_was_written(self) -> None:  # noqa: B027  (most kinds of result know everything before)
         """Put into the report what is only known of a written model."""

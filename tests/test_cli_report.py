@@ -9,6 +9,9 @@ import pytest
 from command import error_line, files, run, run_json, strict_json
 from networks import plain, write
 
+import onnxprune
+from onnxprune.errors import OutputError
+
 pytestmark = pytest.mark.usefixtures("few_samples")
 
 PURE = ("--calibration", "none", "--amount", "0.4")
@@ -34,6 +37,17 @@ def test_the_report_says_what_was_read_and_written(model: Path, tmp_path: Path) 
     for key, path in (("input", model), ("output", Path(written))):
         assert told[key] == {"file": path.name, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
     assert {"python", "onnxprune", "onnx", "onnxruntime", "numpy"} <= told["versions"].keys()
+
+
+def test_reports_are_written_from_python_too(model: Path, tmp_path: Path) -> None:
+    result = onnxprune.prune(model, 0.4, calibration="none")
+    paths = [tmp_path / f"report.{end}" for end in ("html", "md", "json")]
+    result.write_reports(*paths)
+    told = strict_json(paths[2].read_text(encoding="utf-8"))["provenance"]
+    assert told["command"] is None and told["input"]["file"] == "net.onnx"
+    assert paths[0].stat().st_size > paths[1].stat().st_size > 0
+    with pytest.raises(OutputError, match="exists already"):
+        result.write_reports(paths[1])
 
 
 def test_a_dry_run_has_a_report_without_an_output(model: Path, tmp_path: Path) -> None:

@@ -28,7 +28,7 @@ from onnxprune.rules import RULES, Site
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
-PAGES = [ROOT / "README.md", *sorted(DOCS.glob("*.md")), ROOT / "models" / "README.md"]
+PAGES = [ROOT / "README.md", *sorted(DOCS.glob("*.md")), ROOT / "models" / "README.md", ROOT / "examples" / "README.md"]
 MODELS = ("residual_cnn", "mobile_net")
 
 

@@ -117,3 +117,7 @@ def test_only_a_budget_that_cannot_be_met_counts_as_too_much() -> None:
 def test_a_limit_that_is_no_number_from_0_up_is_refused(limit: float) -> None:
     with pytest.raises(UsageError, match="--max-drop"):
         find_amount(pruning(lambda amount: 0.0), limit)
+
+
+def test_a_drop_of_just_the_limit_is_within_it_also_as_a_float() -> None:
+    assert find_amount(lambda amount: Tried(amount, 1 - 49 / 50), 0.02).amount > 0.9

@@ -17,15 +17,15 @@ PACKAGES = ("onnxprune", "onnx", "onnxruntime", "numpy", "scipy")
 
 
 def provenance_of(report: Report, trace: Trace, command: str, config: str) -> dict[str, Any]:
-    """Return what is needed to repeat a run: the `command`, the same as a `config` in TOML, versions and hashes.
+    """Return what is needed to repeat a run: versions and hashes, the `command` if one was given, and it as TOML.
 
     The hash of the output is None where none was written.
     """
     source = trace.model
     output = None if report.output is None else Path(report.output)
     return {
-        "command": command,
-        "config": config,
+        "command": command or None,
+        "config": config or None,
         "seed": report.options["seed"],
         "versions": {"python": platform.python_version(), **{name: metadata.version(name) for name in PACKAGES}},
         "machine": this_machine().processor,

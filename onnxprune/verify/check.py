@@ -116,6 +116,7 @@ class _Check:
     def run(self) -> Verification:
         """Run both models, judge every tensor, and measure what the check would have seen."""
         expected = self._masked(optimize=not self.rounded)
+        self._refuse_not_a_number(expected)
         actual = self._sliced(self.pruned)
         tolerances = self._tolerances(expected, actual)
         errors = self._differences(expected, actual)
@@ -134,6 +135,24 @@ class _Check:
             unrounded_twin=self.unrounded,
             nothing_shrank=not self.masks,
         )
+
+    def _refuse_not_a_number(self, expected: Sequence[NDArray[Any]]) -> None:
+        """Raise `ModelError` where the dense model itself gives NaN: there is nothing to compare with."""
+        for name, values in zip(self._names(), expected, strict=True):
+            if values.dtype.kind in "fV" and np.isnan(values.astype(np.float32)).any():
+                raise ModelError(
+                    f"the dense model itself gives NaN in tensor '{name}'{self._cause()}, so nothing can be compared; "
+                    "mend the model, or give inputs that it is made for with --verify-inputs"
+                )
+
+    def _cause(self) -> str:
+        """Return which stored tensor holds NaN, in words, if one does."""
+        model = self.trace.model
+        for (scope, name), tensor in model.constants.items():
+            values = model.array(tensor)
+            if values.dtype.kind in "fV" and np.isnan(values.astype(np.float32)).any():
+                return f" (stored tensor '{scope}{name}' holds NaN)"
+        return ""
 
     def _differences(self, expected: Sequence[NDArray[Any]], actual: Sequence[NDArray[Any]]) -> list[Difference]:
         outputs, inside = (1.0, 1.0) if self.rounded or self.unrounded else (QUIET_CHANNEL, QUIET_INSIDE)

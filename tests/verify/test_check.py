@@ -110,12 +110,6 @@ def test_the_message_names_a_tensor_that_is_wrong() -> None:
         checked(branchy(), replaced("fc.bias", lambda b: b + 1))
 
 
-def test_nan_on_both_sides_is_not_equal() -> None:
-    broken = edit(branchy(), "fc.bias", lambda b: b * np.nan)
-    with pytest.raises(VerificationError):
-        checked(broken)
-
-
 def test_nothing_removed_is_unchanged() -> None:
     found = traced(plain())
     result = verify(found, {}, Model(plain()), usable_feeds(found))
@@ -218,3 +212,16 @@ def test_neither_model_is_changed_by_the_check() -> None:
     before = pruned.proto.SerializeToString()
     verify(found, masks, pruned, usable_feeds(found))
     assert pruned.proto.SerializeToString() == before and found.model.proto == plain()
+
+
+def test_nan_on_both_sides_is_not_equal() -> None:
+    with pytest.raises(ModelError, match="dense model itself gives NaN"):
+        checked(edit(branchy(), "fc.bias", lambda bias: bias * np.nan))
+
+
+def test_a_dense_model_that_gives_nan_is_not_our_mistake() -> None:
+    def broken(given: Array) -> Array:
+        return np.where(np.arange(given.size).reshape(given.shape) == 0, np.nan, given).astype(given.dtype)
+
+    with pytest.raises(ModelError, match=r"dense model itself gives NaN .*'conv2\.weight' holds NaN.*--verify-inputs"):
+        checked(edit(plain(), "conv2.weight", broken))
