@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import io
+import re
 import shutil
 import subprocess
 import tempfile
@@ -25,6 +26,7 @@ from onnxprune.report.terminal import show_report
 FOLDER = Path(__file__).parents[1] / "docs" / "images"
 COLUMNS = 80
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+FONT_FROM_THE_NETWORK = re.compile(r"@font-face \{.*?\}\s*", re.DOTALL)
 SIZE = "1000,1580"
 """Pixels of a page: its top, as far as one reads before scrolling."""
 
@@ -56,7 +58,8 @@ def _take(path: Path, options: argparse.Namespace, work: Path) -> None:
     screen = Console(record=True, width=COLUMNS, file=io.StringIO(), force_terminal=True)
     screen.print(f"$ {command}")
     show_report(result.report, screen)
-    screen.save_svg(str(options.folder / f"terminal_{path.stem}.svg"), title="onnxprune", theme=DIMMED_MONOKAI)
+    drawn = screen.export_svg(title="onnxprune", theme=DIMMED_MONOKAI)
+    (options.folder / f"terminal_{path.stem}.svg").write_text(FONT_FROM_THE_NETWORK.sub("", drawn), encoding="utf-8")
     _photograph(page, options.folder / f"report_{path.stem}.png")
 
 

@@ -10,6 +10,7 @@ from typer.core import TyperGroup
 from onnxprune import __version__
 from onnxprune.cli.benching import bench
 from onnxprune.cli.checking import check, targets
+from onnxprune.cli.diffing import diff
 from onnxprune.cli.looking import compare, evaluate, inspect
 from onnxprune.cli.profiling import profile
 from onnxprune.cli.pruning import apply_, prune
@@ -66,6 +67,7 @@ app.command("targets")(targets)
 app.command("evaluate")(evaluate)
 app.command("profile")(profile)
 app.command("compare")(compare)
+app.command("diff")(diff)
 app.command("bench")(bench)
 app.command("sensitivity")(sensitivity)
 
