@@ -21,7 +21,7 @@ def loads(subject: Subject, value: Mapping[str, Any]) -> Observation:
     if engine in subject.ran_in:
         return Observation(True, f"{engine} has run it")
     if not subject.asks:
-        return Observation(None, f"{engine} was not asked to load it (--no-verify)")
+        return Observation(None, f"{engine} was not asked to load it")
     if find_spec(engine) is None:
         return Observation(None, f"{engine} is not installed here, so it was not asked to load it")
     if subject.given.has_external_data() and not subject.is_on_disk:

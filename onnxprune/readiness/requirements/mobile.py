@@ -20,7 +20,7 @@ from onnxprune.runtime import in_one_piece, is_large
 def mobile_usability(subject: Subject, value: Mapping[str, Any]) -> Observation:
     """Ask onnxruntime's checker whether NNAPI or Core ML can be expected to help; what it says is in the details."""
     if not subject.asks:
-        return Observation(None, "onnxruntime's mobile usability checker was not asked (--no-verify)")
+        return Observation(None, "onnxruntime's mobile usability checker was not asked")
     if is_large(subject.given):
         return Observation(None, "too large for onnxruntime's mobile usability checker")
     from onnxruntime.tools.mobile_helpers import usability_checker
