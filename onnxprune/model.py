@@ -214,6 +214,10 @@ class Model:
         external = (tensor for tensor in self.tensors() if tensor.data_location == onnx.TensorProto.EXTERNAL)
         return {self.extent(tensor).file for tensor in external}
 
+    def files(self) -> list[Path]:
+        """Return the files that the model was read from."""
+        return [] if self.path is None else [self.path, *sorted(self.data_files())]
+
     @cached_property
     def sha256(self) -> str:
         """The hash of the model file, or of the serialized model where there is no file."""

@@ -9,10 +9,10 @@ from functools import partial
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
+from onnxprune.files import write_files
 from onnxprune.report.page import check_page, page_of
 from onnxprune.report.provenance import provenance_of
 from onnxprune.report.thumbnails import thumbnails
-from onnxprune.save import write_files
 
 if TYPE_CHECKING:
     from onnxprune.result import Result

@@ -13,9 +13,9 @@ import numpy as np
 from onnxprune.apply import Changes, apply_masks
 from onnxprune.axes import Dim, Mask
 from onnxprune.errors import PlanError, UsageError
+from onnxprune.files import Fill, write_files
 from onnxprune.model import Model
 from onnxprune.options import Options
-from onnxprune.save import Fill, write_files
 from onnxprune.tracing import Trace, display_name, trace
 
 if TYPE_CHECKING:

@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 
 from onnxprune.axes import Dim
 from onnxprune.errors import PlanError
+from onnxprune.files import Fill, write_files
 from onnxprune.options import Options
 from onnxprune.plan import SCHEMA, Plan, member_names
-from onnxprune.save import Fill, write_files
 from onnxprune.tracing import Trace
 
 Mask = NDArray[np.bool_]

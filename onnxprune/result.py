@@ -14,6 +14,7 @@ import onnx
 from onnxprune.apply import Changes
 from onnxprune.axes import Dim, Mask
 from onnxprune.compressed import compressed_size
+from onnxprune.files import check_output
 from onnxprune.model import Model
 from onnxprune.pages import Pages
 from onnxprune.phases import WRITING, OnPhase, in_silence
@@ -59,19 +60,19 @@ class Result(ABC):
         Raises `OutputError`, and `ModelError` where the target's files cannot be made.
         """
         path, others = Path(path), {} if plan is None else self.plan.files(Path(plan))
+        # A simplified model has its external data in it; what was given had files for them.
+        source = self.trace.model
+        given = (Model.load(source.path) if source.path and self.report.simplified else source).files()
+        check_output(path, given, overwrite)
         target = find(self.report.options["target"])
         handed = handed_files(target, self.stored, path)
         others = {**others, **{place: partial(_write, content) for place, content in handed.files.items()}}
         pruned = save_model(self.stored, path, overwrite, others, partial(on_phase, WRITING))
         self.report.output = str(path)
         self.report.target |= {"files": handed.facts, "handover": list(lines_to_paste(self.stored, target, path))}
-        source = self.trace.model
-        if source.path is not None:
-            # A simplified model has its external data in it; what was given had files for them.
-            given = Model.load(source.path) if self.report.simplified else source
-            dense = [source.path, *sorted(given.data_files())]
-            self.report.bytes = Before(*(sum(file.stat().st_size for file in files) for files in (dense, pruned)))
-            self.report.compressed = Before(compressed_size(dense), compressed_size(pruned))
+        if given:
+            self.report.bytes = Before(*(sum(file.stat().st_size for file in files) for files in (given, pruned)))
+            self.report.compressed = Before(compressed_size(given), compressed_size(pruned))
         self._note_what_was_written()
 
     def write_reports(self, *paths: str | Path, overwrite: bool = False) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-import tempfile
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,10 +15,15 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from onnxprune.errors import ModelError
+from onnxprune.files.scratch import scratch_folder
 from onnxprune.model import Model
 
 ENGINE = "onnxruntime"
 """What targets call the runtime that models are run in here."""
+
+# From 1.29 on, onnxruntime reports over the network what it runs and keeps an identifier of the machine. Whoever prunes
+# a model did not ask for that. Only a word before its import stops it whole; one that the user said stands.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 Feeds = Mapping[str, NDArray[Any]]
 INLINE_LIMIT = 1_900_000_000
@@ -114,10 +119,10 @@ def blocked_channels() -> int:
         [numpy_helper.from_array(kernel, "w")],
     )
     proto = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
-    with tempfile.TemporaryDirectory() as folder:
+    with scratch_folder() as folder:
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 4
-        options.optimized_model_filepath = str(Path(folder) / "optimized.onnx")
+        options.optimized_model_filepath = str(folder / "optimized.onnx")
         onnxruntime.InferenceSession(proto.SerializeToString(), options, providers=["CPUExecutionProvider"])
         optimized = onnx.load(options.optimized_model_filepath)
     return max(tensor.dims[0] for tensor in optimized.graph.initializer)

@@ -10,14 +10,14 @@ import numpy as np
 import onnx
 import pytest
 from command import files
-from networks import Net, branchy, plain, values, write
+from networks import Net, branchy, plain, values
 from onnx import TensorProto, external_data_helper, helper
 
 import onnxprune
 from onnxprune import external, save
 from onnxprune.errors import OutputError
 from onnxprune.model import Model
-from onnxprune.save import check_output, save_model, write_files
+from onnxprune.save import save_model
 
 
 def write_external(proto: onnx.ModelProto, path: Path, data: str = "weights.bin") -> Path:
@@ -80,17 +80,6 @@ def test_the_file_gets_the_usual_permissions(tmp_path: Path) -> None:
     save_model(Model(plain()), tmp_path / "net.onnx")
     (tmp_path / "plain.txt").touch()
     assert (tmp_path / "net.onnx").stat().st_mode == (tmp_path / "plain.txt").stat().st_mode
-
-
-def test_files_are_written_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    write_files({tmp_path / "plan.json": lambda stream: stream.write(b"new")})
-    newer = {tmp_path / "plan.json": lambda stream: stream.write(b"newer")}
-    with pytest.raises(OutputError, match="exists already"):
-        write_files(newer)
-    monkeypatch.setattr(os, "fsync", failing_on(1))
-    with pytest.raises(OutputError):
-        write_files(newer, overwrite=True)
-    assert (tmp_path / "plan.json").read_text() == "new" and files(tmp_path) == {"plan.json"}
 
 
 def test_external_data_gets_a_file_of_its_own_and_loads_equal(tmp_path: Path) -> None:
@@ -163,15 +152,6 @@ def test_a_data_file_of_someone_else_is_kept(tmp_path: Path) -> None:
     with pytest.raises(OutputError, match="exists already"):
         onnxprune.prune(source, 0.4, check=False, calibration="none").save(tmp_path / "out.onnx")
     assert (tmp_path / "out.onnx.data").read_text() == "precious"
-
-
-def test_outputs_that_cannot_be_written_are_refused_before_any_work(tmp_path: Path) -> None:
-    source = write(plain(), tmp_path / "net.onnx")
-    cases = {source: "replace the input", tmp_path: "is a folder", tmp_path / "no" / "out.onnx": "no such folder"}
-    for path, message in cases.items():
-        with pytest.raises(OutputError, match=message):
-            check_output(path, source, overwrite=True)
-    check_output(tmp_path / "out.onnx", source, overwrite=False)
 
 
 def test_a_name_too_long_for_the_file_system_is_refused(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from typer.core import TyperGroup
 
 from onnxprune import __version__
 from onnxprune.cli.benching import bench
+from onnxprune.cli.border import interrupted_in_one_line
 from onnxprune.cli.checking import check, targets
 from onnxprune.cli.diffing import diff
 from onnxprune.cli.looking import compare, evaluate, inspect
@@ -26,6 +27,16 @@ class PruneByDefault(TyperGroup):
         if args and args[0] not in self.commands and args[0] not in own:
             args = ["prune", *args]
         return super().parse_args(ctx, args)
+
+    def make_context(self, *words: Any, **more: Any) -> Any:
+        """Read the command line, which already takes long enough to be interrupted."""
+        with interrupted_in_one_line():
+            return super().make_context(*words, **more)
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command."""
+        with interrupted_in_one_line():
+            return super().invoke(ctx)
 
 
 app = typer.Typer(
@@ -70,8 +81,3 @@ app.command("compare")(compare)
 app.command("diff")(diff)
 app.command("bench")(bench)
 app.command("sensitivity")(sensitivity)
-
-
-def main() -> None:
-    """Run the command line."""
-    app()

@@ -29,9 +29,6 @@ def failing_in_one_line(as_json: bool, verbose: bool) -> Iterator[None]:
         yield
     except typer.Exit:
         raise
-    except KeyboardInterrupt:
-        typer.echo("interrupted; nothing was written", err=True)
-        raise typer.Exit(EXIT_INTERRUPTED) from None
     except Exception as error:  # the border: whatever is not the user's to mend is reported as ours
         if verbose:
             import traceback
@@ -42,6 +39,16 @@ def failing_in_one_line(as_json: bool, verbose: bool) -> Iterator[None]:
             print_json({"error": str(known)})
         typer.echo(f"error: {known}", err=True)
         raise typer.Exit(EXIT_USAGE if isinstance(error, UsageError) else EXIT_FAILED) from None
+
+
+@contextmanager
+def interrupted_in_one_line() -> Iterator[None]:
+    """Turn Ctrl-C into one line on stderr and the usual exit code."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        typer.echo("interrupted; no file is half written", err=True)
+        raise typer.Exit(EXIT_INTERRUPTED) from None
 
 
 @contextmanager

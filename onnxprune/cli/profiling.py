@@ -37,14 +37,14 @@ def profile(
 ) -> None:
     """Measure what the widths of a model cost in time here: what --budget latency goes by."""
     with failing_in_one_line(as_json, verbose):
+        from onnxprune.files import check_output
         from onnxprune.inputs import given_shapes
         from onnxprune.options import LatencyOptions
         from onnxprune.pipeline import profile_model
         from onnxprune.report.profile import show_profile
-        from onnxprune.save import check_output
 
         if output is not None:
-            check_output(output, model if model.exists() else None, overwrite)
+            check_output(output, [model], overwrite)
         options = LatencyOptions(threads, given_shapes(shape or []))
         with progress((PROFILING,)) as on_phase:
             found, table = profile_model(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -218,7 +219,6 @@ def prune(
         from onnxprune.pages import Pages
         from onnxprune.pipeline import prune_model
         from onnxprune.readiness.handover import beside
-        from onnxprune.save import check_output
 
         options = Options(
             amount,  # type: ignore[arg-type]  # what None means is for the options to say
@@ -236,11 +236,9 @@ def prune(
             threads, given_shapes(shape or []), None if profile is None else str(profile), bench, allow_slower
         )
         place = _place(model, output)
-        if not dry_run and model.exists():
-            for written in (place, *beside(options.runtime, place)):
-                check_output(written, model, overwrite)
-        for written in (*([plan] if plan else []), *(report or [])):
-            check_output(written, model, overwrite)
+        models = [] if dry_run or not model.exists() else [place, *beside(options.runtime, place)]
+        reads = (model, calibration, sensitivity, profile, config, verify_inputs)
+        _check_outputs([*models, plan, *(report or [])], reads, overwrite)
         pages = Pages(report or [], command_line(context), equivalent(context), sensitivity)
         with progress(quiet=quiet) as on_phase:
             result = prune_model(model, options, not no_verify, feeds_from(verify_inputs), data, on_phase, latency)
@@ -267,12 +265,10 @@ def apply_(
         from onnxprune.pages import Pages
         from onnxprune.pipeline import apply_plan
         from onnxprune.plan import Plan
-        from onnxprune.save import check_output
 
         place = _place(model, output)
         if model.exists():
-            for written in (place, *(report or [])):
-                check_output(written, model, overwrite)
+            _check_outputs([place, *(report or [])], (plan, model, calibration, verify_inputs), overwrite)
         pages = Pages(report or [], command_line(context), equivalent(context))
         with progress(quiet=quiet) as on_phase:
             data = DataOptions(calibration)
@@ -287,6 +283,20 @@ def _place(model: Path, output: Path | None) -> Path:
     if model.is_dir():
         raise ModelError(f"{model}: cannot be read (it is a folder); give a model file")
     return output or model.with_name(f"{model.stem}.pruned.onnx")
+
+
+def _check_outputs(written: Iterable[Path | None], reads: Iterable[Path | str | None], overwrite: bool) -> None:
+    """Refuse outputs that cannot be written, or would replace what is read or each other, before any work is done."""
+    from onnxprune.errors import OutputError
+    from onnxprune.files import check_output
+
+    sources, taken = [Path(source) for source in reads if source is not None], set[Path]()
+    for path in written:
+        if path is not None:
+            check_output(path, sources, overwrite)
+            if path.absolute() in taken:
+                raise OutputError(f"{path}: named for two outputs at once; choose another name")
+            taken.add(path.absolute())
 
 
 def _finish(

@@ -144,11 +144,11 @@ def _check_plot(plot: Path | None, model: Path, target: Path) -> None:
     if plot is None:
         return
     from onnxprune.errors import OutputError
-    from onnxprune.save import check_output
+    from onnxprune.files import check_output
     from onnxprune.sensitivity.plot import check_plot
 
     check_plot(plot)
-    check_output(plot, model, overwrite=True)
+    check_output(plot, [model], overwrite=True)
     if plot.absolute() == target.absolute():
         raise OutputError(f"{plot}: named for two outputs at once; choose another name")
 

@@ -8,15 +8,14 @@ change of layout) counts with the node before it.
 from __future__ import annotations
 
 import re
-import tempfile
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import onnx
 
+from onnxprune.files.scratch import scratch_folder
 from onnxprune.model import Model, tensors_read
 from onnxprune.runtime import Feeds, Session, in_one_piece
 
@@ -35,8 +34,8 @@ def times_of(model: Model, feeds: Feeds, threads: int, seconds: float) -> dict[s
     The model is run under the profiler for about `seconds`, at least `MIN_RUNS` times; the first run is not counted.
     """
     owners = _Owners(model.proto.graph)
-    with tempfile.TemporaryDirectory() as folder:
-        session = Session(_numbered(model), threads=threads, profile_prefix=str(Path(folder) / "profile"))
+    with scratch_folder() as folder:
+        session = Session(_numbered(model), threads=threads, profile_prefix=str(folder / "profile"))
         _times(session, feeds, seconds, time.perf_counter)
         runs = _runs(session.profile())
     shares = [owners.shares(run) for run in runs[1:]]

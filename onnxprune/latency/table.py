@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from onnxprune.errors import DataError
+from onnxprune.files import write_files
 from onnxprune.machine import Machine
-from onnxprune.save import write_files
 
 SCHEMA = "onnxprune-latency/1"
 

@@ -6,10 +6,10 @@ from pathlib import Path
 
 from onnxprune.calibrate import Calibration
 from onnxprune.errors import UsageError
+from onnxprune.files import check_output
 from onnxprune.model import Model
 from onnxprune.options import DataOptions, Options
 from onnxprune.phases import OnPhase, Phases, in_silence
-from onnxprune.save import check_output
 from onnxprune.select.protection import protected
 from onnxprune.sensitivity.candidates import Candidate, Grid, candidates_of, subjects_of
 from onnxprune.sensitivity.gauge import measure_here, measure_in_processes
@@ -54,7 +54,7 @@ def measure_sensitivity(
     if workers < 1:
         raise UsageError(f"--workers {workers}: it must be at least 1")
     if path is not None:
-        check_output(path, model.path, overwrite=True)
+        check_output(path, model.files(), overwrite=True)
     phases = Phases(on_phase)
     look = look_at(model, options, data, phases)
     ledger = Ledger(look.nothing_measured, subjects_of(look.found, (), "both"), path, overwrite)

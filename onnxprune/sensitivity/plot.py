@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from onnxprune.errors import UnsupportedError, UsageError
-from onnxprune.save import write_files
+from onnxprune.files import write_files
 from onnxprune.sensitivity.result import Curve, Sensitivity, most_sensitive_first
 
 FORMATS = (".png", ".svg")

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from onnxprune.save import write_files
+from onnxprune.files import write_files
 
 SCHEMA = "onnxprune-sensitivity/1"
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import io
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ import onnx
 
 from onnxprune.errors import ModelError
 from onnxprune.feeds import usable_feeds
+from onnxprune.files.scratch import scratch_folder
 from onnxprune.model import Model
 from onnxprune.runtime import Session, in_one_piece
 from onnxprune.tracing import trace
@@ -27,8 +27,8 @@ def convert(model: Model) -> tuple[list[bytes], dict[str, Any]]:
     Optimizations are saved as they are (`Fixed`), since a reduced build has no optimizer. Raises `ModelError` where
     onnxruntime cannot convert the model.
     """
-    with tempfile.TemporaryDirectory() as folder:
-        source, out = Path(folder) / "model.onnx", Path(folder) / "out"
+    with scratch_folder() as folder:
+        source, out = folder / "model.onnx", folder / "out"
         onnx.save(in_one_piece(model), source)
         said = io.StringIO()
         try:

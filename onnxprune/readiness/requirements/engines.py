@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Mapping
 from importlib.util import find_spec
-from pathlib import Path
 from typing import Any
 
+from onnxprune.files.scratch import scratch_folder
 from onnxprune.readiness.requirements.registry import requirement
 from onnxprune.readiness.subject import Subject
 from onnxprune.readiness.verdict import Observation
@@ -47,8 +46,8 @@ def _openvino(subject: Subject) -> Observation:
     import openvino
 
     release = str(openvino.__version__).split("-")[0]
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "model.onnx"
+    with scratch_folder() as folder:
+        path = folder / "model.onnx"
         path.write_bytes(in_one_piece(subject.given).SerializeToString())
         try:
             core = openvino.Core()

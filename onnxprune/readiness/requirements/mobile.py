@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import logging
-import tempfile
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import onnx
 
+from onnxprune.files.scratch import scratch_folder
 from onnxprune.readiness.requirements.registry import requirement
 from onnxprune.readiness.subject import Subject
 from onnxprune.readiness.verdict import Observation
@@ -30,8 +29,8 @@ def mobile_usability(subject: Subject, value: Mapping[str, Any]) -> Observation:
     logger.setLevel(logging.INFO)
     logger.propagate = False
     logger.handlers = [heard]
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "model.onnx"
+    with scratch_folder() as folder:
+        path = folder / "model.onnx"
         onnx.save(in_one_piece(subject.given), path)
         try:
             helps = usability_checker.analyze_model(path, logger=logger)
