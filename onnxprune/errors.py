@@ -46,6 +46,21 @@ class VerificationError(OnnxPruneError):
         self.after_a_choice = after_a_choice
 
 
+class ResourceError(OnnxPruneError):
+    """The system has not got what the run needs: memory, room on a disk, a file that it may open."""
+
+    @staticmethod
+    def of(error: MemoryError | OSError) -> ResourceError:
+        """Return what the system said as one line."""
+        if isinstance(error, MemoryError):
+            what = " ".join(str(error).split())
+            return ResourceError(
+                f"there is not enough memory{f' ({what[:200]})' if what else ''}; fewer --samples, a smaller --batch-size "
+                "or a lower --memory-limit need less"
+            )
+        return ResourceError(f"{error.filename or 'the system does not allow it'}: {error.strerror or error}")
+
+
 class InternalError(Exception):
     """A mistake of onnxprune's own."""
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -291,3 +293,39 @@ def test_an_unforeseen_error_is_one_line_that_says_whose_it_is(model: Path, monk
     result = run(model)
     assert result.exit_code == 1
     assert "mistake of onnxprune's (ZeroDivisionError: no such luck)" in error_line(result)
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (MemoryError("Unable to allocate 3.00 GiB for an array"), "not enough memory (Unable to allocate 3.00 GiB"),
+        (MemoryError(), "not enough memory; fewer --samples"),
+        (OSError(24, "Too many open files"), "the system does not allow it: Too many open files"),
+        (OSError(13, "Permission denied", "/etc/models"), "/etc/models: Permission denied"),
+    ],
+)
+def test_what_the_system_has_not_got_is_no_mistake_of_ours(
+    error: Exception, message: str, model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr("onnxprune.pipeline.prune_model", fails)
+    line = error_line(run(model))
+    assert message in line and "mistake" not in line
+
+
+def test_a_screen_that_takes_no_more_is_an_error_in_one_line(model: Path) -> None:
+    command = [sys.executable, "-m", "onnxprune", "inspect", str(model)]
+    with Path("/dev/full").open("w") as full:
+        result = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True)
+    assert result.returncode == 1 and result.stderr == "error: the system does not allow it: No space left on device\n"
+
+
+def test_a_reader_who_left_is_no_error_to_speak_of(model: Path) -> None:
+    command = [sys.executable, "-m", "onnxprune", "inspect", str(model)]
+    run = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert run.stdout is not None
+    run.stdout.close()
+    assert run.wait() == 1 and run.stderr is not None and run.stderr.read() == ""
+    run.stderr.close()

@@ -23,22 +23,31 @@ EXIT_FAILED, EXIT_USAGE, EXIT_INTERRUPTED = 1, 2, 130
 @contextmanager
 def failing_in_one_line(as_json: bool, verbose: bool) -> Iterator[None]:
     """Turn errors into one line on stderr, a JSON object on stdout where asked for, and an exit code."""
-    from onnxprune.errors import InternalError, OnnxPruneError, UsageError
+    from onnxprune.errors import UsageError
 
     try:
         yield
-    except typer.Exit:
-        raise
+    except (typer.Exit, BrokenPipeError):
+        raise  # nobody listens any more: typer ends quietly
     except Exception as error:  # the border: whatever is not the user's to mend is reported as ours
         if verbose:
             import traceback
 
             traceback.print_exc()
-        known = error if isinstance(error, OnnxPruneError) else InternalError.of(error)
+        known = _known(error)
         if as_json:
             print_json({"error": str(known)})
         typer.echo(f"error: {known}", err=True)
         raise typer.Exit(EXIT_USAGE if isinstance(error, UsageError) else EXIT_FAILED) from None
+
+
+def _known(error: Exception) -> Exception:
+    """Return an error whose message is for people."""
+    from onnxprune.errors import InternalError, OnnxPruneError, ResourceError
+
+    if isinstance(error, OnnxPruneError):
+        return error
+    return ResourceError.of(error) if isinstance(error, (MemoryError, OSError)) else InternalError.of(error)
 
 
 @contextmanager
