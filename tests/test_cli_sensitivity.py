@@ -159,3 +159,12 @@ def test_a_picture_never_replaces_the_model_or_the_json(model: Path) -> None:
     pytest.importorskip("matplotlib")
     named_twice = ["--plot", model.with_suffix(".svg"), "-o", model.with_suffix(".svg")]
     assert "named for two outputs" in error_line(run("sensitivity", model, *named_twice))
+
+
+def test_a_picture_of_something_else_is_not_written_over(model: Path, samples: Path, tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    words = ["sensitivity", model, "-c", samples, *QUICK, "--plot", tmp_path / "curves.svg"]
+    (tmp_path / "curves.svg").write_text("precious")
+    assert "exists already" in error_line(run(*words)) and (tmp_path / "curves.svg").read_text() == "precious"
+    assert run(*words, "--overwrite").exit_code == 0
+    assert run(*words).exit_code == 0  # it goes on with the same measurements, and draws the same picture

@@ -130,7 +130,7 @@ def sensitivity(
             size("--memory-limit", memory_limit),
         )  # fmt: skip
         target = output or model.with_name(f"{model.stem}.sensitivity.json")
-        _check_plot(plot, model, target)
+        _check_plot(plot, model, target, overwrite)
         with _keeping(target), progress(("reading", *PHASES)) as on_phase:
             on_phase("reading", 0.0)
             found = measure_sensitivity(
@@ -139,8 +139,8 @@ def sensitivity(
         _show(found, target, plot, as_json)
 
 
-def _check_plot(plot: Path | None, model: Path, target: Path) -> None:
-    """Refuse a picture that cannot be made, or that would replace the model or the JSON."""
+def _check_plot(plot: Path | None, model: Path, target: Path, overwrite: bool) -> None:
+    """Refuse a picture that cannot be made, or that would replace something else than one of the same measurements."""
     if plot is None:
         return
     from onnxprune.errors import OutputError
@@ -148,7 +148,7 @@ def _check_plot(plot: Path | None, model: Path, target: Path) -> None:
     from onnxprune.sensitivity.plot import check_plot
 
     check_plot(plot)
-    check_output(plot, [model], overwrite=True)
+    check_output(plot, [model], overwrite or target.exists())
     if plot.absolute() == target.absolute():
         raise OutputError(f"{plot}: named for two outputs at once; choose another name")
 
