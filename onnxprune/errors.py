@@ -53,10 +53,10 @@ class ResourceError(OnnxPruneError):
     def of(error: MemoryError | OSError) -> ResourceError:
         """Return what the system said as one line."""
         if isinstance(error, MemoryError):
-            what = " ".join(str(error).split())
+            what = f" ({' '.join(str(error).split())[:200]})" if str(error) else ""
             return ResourceError(
-                f"there is not enough memory{f' ({what[:200]})' if what else ''}; fewer --samples, a smaller --batch-size "
-                "or a lower --memory-limit need less"
+                f"there is not enough memory{what}; fewer --samples, a smaller --batch-size or a lower --memory-limit "
+                "need less"
             )
         return ResourceError(f"{error.filename or 'the system does not allow it'}: {error.strerror or error}")
 
