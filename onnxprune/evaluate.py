@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -14,6 +14,7 @@ from onnxprune.calibrate import Calibration
 from onnxprune.errors import DataError, ModelError, UnsupportedError, UsageError
 from onnxprune.metrics import AUTO, Comparison, Evidence, Metric, Score, find, fitting
 from onnxprune.model import Model
+from onnxprune.reading import Archive
 from onnxprune.runtime import Session
 
 OnBatch: TypeAlias = "Callable[[int, int], None]"
@@ -151,9 +152,9 @@ class Judge:
 def label_key(source: str, model: Model) -> str | None:
     """Return which key of an .npz is taken for labels: 'label', 'labels' or 'y' where that is no input; else None."""
     try:
-        with zipfile.ZipFile(source) as archive:
-            keys = {name.removesuffix(".npy") for name in archive.namelist()}
-    except (OSError, zipfile.BadZipFile):
+        with Archive(Path(source)) as archive:
+            keys = set(archive.keys)
+    except (OSError, ValueError):
         return None  # another kind of source; whoever reads it says what is wrong with it
     inputs = {info.name for info in model.proto.graph.input}
     return next((key for key in LABEL_KEYS if key in keys - inputs), None)

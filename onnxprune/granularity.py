@@ -90,6 +90,10 @@ class Blocks(Granularity):
         return scores.reshape(groups, columns // self.channels, self.channels, outs // self.outs, self.outs)
 
 
+FEW = 32
+"""Elements of a pattern up to which comparing each with each is faster than sorting them."""
+
+
 @dataclass(frozen=True)
 class Pattern(Granularity):
     """N:M: of any `m` consecutive input channels, at most `n` are not zero."""
@@ -118,6 +122,9 @@ class Pattern(Granularity):
     def along(self, scores: Array, axis: int) -> Mask:
         """Return which scores go, bool in the shape of scores, whose input channels are along an axis."""
         apart = scores.reshape(*scores.shape[:axis], -1, self.m, *scores.shape[axis + 1 :])
+        if self.m > FEW:
+            order = np.argsort(apart, axis + 1, kind="stable")
+            return (np.argsort(order, axis + 1) < self.m - self.n).reshape(scores.shape)
         taken = [apart.take(place, axis + 1) for place in range(self.m)]
         goes = np.zeros(apart.shape, bool)
         below = [np.zeros(taken[0].shape, np.uint8) for _ in taken]
@@ -139,12 +146,12 @@ def granularity_of(text: str) -> Granularity | None:
         return None
     if text == ELEMENT:
         return ELEMENTS
-    if found := re.fullmatch(r"(\d+):(\d+)", text):
+    if found := re.fullmatch(r"(\d{1,4}):(\d{1,4})", text):
         n, m = int(found[1]), int(found[2])
         if not 0 < n < m:
             raise UsageError(f"--granularity {text}: of M weights N stay, so N must be from 1 to M - 1, such as 2:4")
         return Pattern(n, m)
-    if found := re.fullmatch(r"block:(\d+)x(\d+)", text):
+    if found := re.fullmatch(r"block:(\d{1,9})x(\d{1,9})", text):
         outs, channels = int(found[1]), int(found[2])
         if min(outs, channels) < 1:
             raise UsageError(f"--granularity {text}: a block has at least one output and one input channel")

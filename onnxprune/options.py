@@ -6,7 +6,7 @@ import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 from onnxprune.errors import UsageError
 from onnxprune.granularity import CHANNEL, Blocks, Granularity, Pattern, granularity_of
@@ -21,6 +21,9 @@ SYNTHETIC, NONE, AUTO = "synthetic", "none", "auto"
 
 CEILINGS = ("target_params", "target_macs", "target_latency", "target_size")
 """What may remain at most."""
+
+LONGEST = 10_000
+"""Characters of an option that is read from a plan."""
 
 ONLY_FOR_CHANNELS = ("budget", "round_to", "min_channels", "allow_norm", "sensitivity", *CEILINGS)
 ONLY_FOR_ZEROS = ("permute",)
@@ -130,8 +133,12 @@ class Options:
     @staticmethod
     def of(request: dict[str, Any]) -> Options:
         """Return the options that were written into a plan; unknown ones, from another version, are left out."""
-        known = {field.name for field in fields(Options)}
-        values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in request.items() if k in known}
+        kinds, defaults = get_type_hints(Options), {field.name: field.default for field in fields(Options)}
+        values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in request.items() if k in kinds}
+        for name, value in values.items():
+            is_long = len(str(value)) > LONGEST or not str(value).isprintable()
+            if is_long or (value is not defaults[name] and not _is_of(value, kinds[name])):
+                raise UsageError(f"{name} has a value of the wrong kind: {str(value)[:100]!r}")
         return Options(**values)
 
     def as_dict(self) -> dict[str, Any]:
@@ -215,6 +222,14 @@ def split_options(given: dict[str, Any]) -> tuple[Options, DataOptions, LatencyO
         raise UsageError(f"no option '{min(unknown)}'; there are: {', '.join(sorted(set().union(*names)))}")
     first, second, third = ({name: given[name] for name in own & given.keys()} for own in names)
     return Options(**first), DataOptions(**second), LatencyOptions(**third)
+
+
+def _is_of(value: Any, kind: Any) -> bool:
+    """Whether a value that was read from a file is of the declared kind of an option, and None apart."""
+    if get_origin(kind) is tuple:
+        return isinstance(value, tuple) and all(isinstance(item, str) for item in value)
+    wanted = {kind, *get_args(kind)}
+    return type(value) in wanted or (float in wanted and type(value) is int)
 
 
 def _one_of(option: str, value: str, allowed: tuple[str, ...]) -> None:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,12 +16,22 @@ from onnxprune.errors import PlanError, UsageError
 from onnxprune.files import Fill, write_files
 from onnxprune.model import Model
 from onnxprune.options import Options
+from onnxprune.reading import Entry, in_line, json_of
 from onnxprune.tracing import Trace, display_name, trace
 
 if TYPE_CHECKING:
     from onnxprune.plan_of_zeros import ZerosPlan
 
 SCHEMA = "onnxprune-plan/1"
+
+RECORDS: dict[str, Callable[[Entry, str], Any]] = {
+    "keep": Entry.object,
+    "copies": Entry.object,
+    "sizes": Entry.list,
+    "recovered": Entry.list,
+    "added": Entry.list,
+}
+"""Fields that tell what was done, and how they are read; a plan may lack them."""
 
 
 @dataclass(frozen=True)
@@ -76,18 +86,13 @@ class Plan:
     @staticmethod
     def load(path: str | Path) -> Plan | ZerosPlan:
         """Read a plan. Raises `PlanError` where the file is not one."""
-        try:
-            data = json.loads(Path(path).read_text(encoding="utf-8"))
-        except OSError as error:
-            raise PlanError(f"{path}: cannot be read ({error.strerror})") from error
-        except ValueError as error:
-            raise PlanError(f"{path}: not a JSON file ({error})") from error
+        data = json_of(Path(path), PlanError)
         if not isinstance(data, dict) or data.get("schema") != SCHEMA:
             raise PlanError(f"{path}: not a plan; its schema must be {SCHEMA}")
         try:
-            return _parsed({key: data[key] for key in data if key != "schema"}, Path(path).parent)
-        except (KeyError, TypeError, AttributeError) as error:
-            raise PlanError(f"{path}: not a complete plan ({error})") from error
+            return _parsed(Entry(data), Path(path).parent)
+        except ValueError as error:
+            raise PlanError(f"{path}: not a complete plan: {error}") from None
         except UsageError as error:
             raise PlanError(f"{path}: its request cannot be right: {error}") from error
 
@@ -98,16 +103,18 @@ class Plan:
         for planned in self.dims:
             dim = by_name.get(planned.name)
             if dim in masks:
-                raise PlanError(f"the plan lists '{planned.name}' twice")
+                raise PlanError(f"the plan lists '{in_line(planned.name)}' twice")
             if dim is None:
-                raise PlanError(f"the plan prunes '{planned.name}', which this model does not have as a prunable dim")
+                raise PlanError(
+                    f"the plan prunes '{in_line(planned.name)}', which this model does not have as a prunable dim"
+                )
             if dim.size != planned.size:
-                raise PlanError(f"'{planned.name}' has {dim.size} units here and {planned.size} in the plan")
+                raise PlanError(f"'{in_line(planned.name)}' has {dim.size} units here and {planned.size} in the plan")
             if planned.members and planned.members != member_names(found, dim):
-                raise PlanError(f"'{planned.name}' ties other weights together here than in the plan")
+                raise PlanError(f"'{in_line(planned.name)}' ties other weights together here than in the plan")
             mask = _mask(planned)
             if mask.sum() < found.axes.minimum(dim):
-                raise PlanError(f"'{planned.name}' must keep at least {found.axes.minimum(dim)} units")
+                raise PlanError(f"'{in_line(planned.name)}' must keep at least {found.axes.minimum(dim)} units")
             masks[dim] = mask
         return masks
 
@@ -123,26 +130,35 @@ def member_names(found: Trace, dim: Dim) -> list[str]:
     return list(dict.fromkeys(f"{display_name(use.constant)}[{axis}]" for use, axis in found.members[dim]))
 
 
-def _parsed(data: dict[str, Any], folder: Path) -> Plan | ZerosPlan:
-    """Return the plan that the fields of a file make; raises whatever a field of the wrong kind leads to."""
-    data["model"].get("sha256")
-    if "masks" in data:
+def _parsed(entry: Entry, folder: Path) -> Plan | ZerosPlan:
+    """Return the plan that a file holds. Raises `ValueError` for a field that is none, `UsageError` for options."""
+    if "masks" in entry:
         from onnxprune.plan_of_zeros import plan_of_zeros  # which builds on this module
 
-        return plan_of_zeros(data, folder)
-    dims = [PlanDim(dim["name"], dim["size"], dim["keep"], dim.get("members", [])) for dim in data["dims"]]
-    plan = Plan(**{**data, "dims": dims})
+        return plan_of_zeros(entry, folder)
+    entry.check_keys(("schema", *(known.name for known in fields(Plan))))
+    dims = entry.each("dims", _dim, lambda dim: dim.name)
+    records = {key: read(entry, key) for key, read in RECORDS.items() if key in entry}
+    plan = Plan(entry.object("model"), entry.object("request"), list(dims), **records)
     Options.of(plan.request)
     return plan
+
+
+def _dim(entry: Entry) -> PlanDim:
+    keep = entry.get("keep", "a list of units", lambda value: True)  # `_mask` names the dim where they are no units
+    members = list(entry.texts("members")) if "members" in entry else []
+    return PlanDim(entry.text("name"), entry.count("size"), keep, members)
 
 
 def _mask(planned: PlanDim) -> Mask:
     keep = planned.keep
     units = keep if isinstance(keep, list) else []
     if not units or any(type(unit) is not int or not 0 <= unit < planned.size for unit in units):
-        raise PlanError(f"'{planned.name}': keep must list at least one unit, each from 0 to {planned.size - 1}")
+        raise PlanError(
+            f"'{in_line(planned.name)}': keep must list at least one unit, each from 0 to {planned.size - 1}"
+        )
     if len(set(keep)) != len(keep):
-        raise PlanError(f"'{planned.name}': keep lists a unit twice")
+        raise PlanError(f"'{in_line(planned.name)}': keep lists a unit twice")
     mask = np.zeros(planned.size, bool)
     mask[keep] = True
     return mask

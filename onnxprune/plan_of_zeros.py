@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import zipfile
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import IO, Any, TypeAlias
 
@@ -17,6 +18,7 @@ from onnxprune.errors import PlanError
 from onnxprune.files import Fill, write_files
 from onnxprune.options import Options
 from onnxprune.plan import SCHEMA, Plan, member_names
+from onnxprune.reading import Archive, Entry, in_line
 from onnxprune.tracing import Trace
 
 Mask = NDArray[np.bool_]
@@ -85,9 +87,11 @@ class ZerosPlan:
         for planned in self.orders:
             dim = dims.get(planned.name)
             if dim is None or planned.members != member_names(found, dim):
-                raise PlanError(f"the plan permutes '{planned.name}', which this model does not have as such a dim")
+                raise PlanError(
+                    f"the plan permutes '{in_line(planned.name)}', which this model does not have as such a dim"
+                )
             if sorted(planned.order) != list(range(dim.size)):
-                raise PlanError(f"'{planned.name}': order must list each of its {dim.size} units once")
+                raise PlanError(f"'{in_line(planned.name)}': order must list each of its {dim.size} units once")
             orders[dim] = np.array(planned.order, np.int64)
         return orders
 
@@ -98,39 +102,78 @@ class ZerosPlan:
         if bits.shape == shape:
             return bits
         if bits.size - size not in range(8):
-            raise PlanError(f"'{name}' has {size} elements here and other masks in the plan")
+            raise PlanError(f"'{in_line(name)}' has {size} elements here and other masks in the plan")
         return bits[:size].reshape(shape)
 
 
 AnyPlan: TypeAlias = "Plan | ZerosPlan"
 
 
-def plan_of_zeros(data: dict[str, Any], folder: Path) -> ZerosPlan:
-    """Return the plan that the fields of a file make; raises whatever a missing mask or a wrong field leads to."""
-    archive = folder / str(data["masks"])
-    try:
-        with np.load(archive) as stored:
-            missing = sorted(set(data["zeros"]) - set(stored.files))
-    except (OSError, ValueError, zipfile.BadZipFile) as error:
-        raise PlanError(
-            f"{archive}: the masks of the plan cannot be read ({getattr(error, 'strerror', None) or error})"
-        ) from error
-    if missing:
-        raise PlanError(f"{archive}: has no mask for '{missing[0]}'")
-    Options.of(data["request"])
-    orders = [PlanOrder(order["name"], order["order"], order["members"]) for order in data["orders"]]
-    zeros = {str(name): int(count) for name, count in data["zeros"].items()}
-    return ZerosPlan(
-        data["model"],
-        data["request"],
+def plan_of_zeros(entry: Entry, folder: Path) -> ZerosPlan:
+    """Return the plan that a file in a folder holds.
+
+    Raises `PlanError` where the masks cannot be read, `ValueError` for a field that is none, `UsageError` for options.
+    """
+    entry.check_keys(("schema", *(known.name for known in fields(ZerosPlan))))
+    zeros = entry.get("zeros", "numbers of zeros by weight", lambda value: isinstance(value, dict) and _count(value))
+    archive = _beside(entry.text("masks"), folder)
+    with _blaming(archive), Archive(archive) as stored:
+        for name, count in zeros.items():
+            if name not in stored.keys:
+                raise PlanError(f"{archive}: has no mask for '{in_line(name)}'")
+            header = stored.header(name)
+            if header.dtype != np.uint8 or len(header.shape) != 1:
+                raise PlanError(f"{archive}: '{in_line(name)}' must be bits, uint8 [bytes]; found {header}")
+            if count > 8 * header.bytes:
+                raise PlanError(f"{archive}: '{in_line(name)}' has {8 * header.bytes} bits, too few for {count} zeros")
+    plan = ZerosPlan(
+        entry.object("model"),
+        entry.object("request"),
         zeros,
         lambda name: _mask(archive, name),
-        orders,
-        data["recovered"],
-        data["added"],
+        list(entry.each("orders", _order, lambda order: order.name)),
+        list(entry.texts("recovered")),
+        list(entry.texts("added")),
     )
+    Options.of(plan.request)
+    return plan
+
+
+def _count(zeros: Mapping[str, Any]) -> bool:
+    return all(type(count) is int and count >= 0 for count in zeros.values())
+
+
+def _order(entry: Entry) -> PlanOrder:
+    order = entry.get("order", "a list of units", lambda value: isinstance(value, list) and _are_units(value))
+    return PlanOrder(entry.text("name"), order, list(entry.texts("members")))
+
+
+def _are_units(values: list[Any]) -> bool:
+    return all(type(value) is int for value in values)
+
+
+def _beside(name: str, folder: Path) -> Path:
+    """Return where the masks lie. Raises `PlanError` where that is outside the folder of the plan."""
+    try:
+        file = (folder / name).resolve()
+        is_inside = folder.resolve() in file.parents
+    except (OSError, RuntimeError, ValueError):  # a link to itself, a name that no file can have
+        raise PlanError(f"the masks of the plan cannot be where it says ('{in_line(name)}')") from None
+    if not is_inside:
+        raise PlanError(f"{folder / name}: the masks of the plan lie outside its folder; refused")
+    return file
+
+
+@contextmanager
+def _blaming(archive: Path) -> Iterator[None]:
+    """Turn what is wrong with the file of masks into one line."""
+    try:
+        yield
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise PlanError(f"{archive}: the masks of the plan cannot be read ({reason})") from error
 
 
 def _mask(archive: Path, name: str) -> Mask:
-    with np.load(archive) as stored:
-        return np.unpackbits(stored[name]).astype(bool)
+    with _blaming(archive), Archive(archive) as stored:
+        return np.unpackbits(stored.read(name)).astype(bool)

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import math
+import warnings
 from abc import ABC, abstractmethod
 from functools import cached_property
 from typing import Any, Generic, TypeVar
 
 from onnxprune.attempt import Attempt, Workshop
 from onnxprune.calibrate import Calibration
+from onnxprune.calibrate.memory import MemoryLimitWarning, Shares, shortage, shortage_of_covariances
 from onnxprune.calibrate.source import samples_for
 from onnxprune.calibrate.statistics import Statistics, collect
 from onnxprune.cost import Cost, cost_of
 from onnxprune.criteria import Needs
 from onnxprune.errors import DataError, ModelError, UnsupportedError, UsageError, VerificationError
-from onnxprune.evaluate import Judge
+from onnxprune.evaluate import MEMORY_LIMIT, Judge
 from onnxprune.latency import Stopwatch
 from onnxprune.latency.nodes import ALIGNMENT
 from onnxprune.max_drop import Step
@@ -53,6 +55,8 @@ class Run:
         phases.enter("calibrating")
         self._memory_limit = DataOptions().memory_limit if isinstance(data, Calibration) else data.memory_limit
         self.samples = data if isinstance(data, Calibration) else self._find_samples(data.resolved(options.zeros))
+        if self.samples is not None:
+            self._tell(shortage(model, self.samples, self._memory_limit))
         self.judged: Calibration | None = None
         self.workshop = self._workshop(feeds)
 
@@ -63,7 +67,9 @@ class Run:
         if any(limit.measure == "latency" for limit in self.options.limits()):
             self.phases.enter("profiling")
             off_width = self.options.round_to != AUTO and self.options.width % ALIGNMENT != 0
-            cost.measures["latency"] = self._watch(cost).predicted(off_width, self.phases.advance)
+            watch = self._watch(cost)
+            cost.measures["latency"] = watch.predicted(off_width, self.phases.advance)
+            self.warnings += watch.warnings
         return cost
 
     @cached_property
@@ -83,6 +89,12 @@ class Run:
                 raise
             self.warnings.append(f"not repaired, since no samples could be made up: {error}")
             return None
+
+    def _tell(self, shortages: list[str]) -> None:
+        """Say before the work begins, and again in the report, what needs more memory than there is to be."""
+        for words in shortages:
+            warnings.warn(words, MemoryLimitWarning, stacklevel=2)
+        self.warnings += shortages
 
     def _workshop(self, feeds: Feeds | None) -> Workshop:
         options, samples = self.options, self.samples
@@ -111,7 +123,8 @@ class Run:
     def _judge(self, judged: Calibration) -> Judge | None:
         metric = "accuracy" if self.options.metric == AUTO and judged.labels is not None else self.options.metric
         try:
-            return Judge(self.dense.model, judged, metric, self.options.judged_output)
+            limit = min(MEMORY_LIMIT, Shares(self._memory_limit).kept)
+            return Judge(self.dense.model, judged, metric, self.options.judged_output, limit)
         except (DataError, UnsupportedError) as error:
             if self._must_judge or judged.labels is not None:
                 raise
@@ -124,6 +137,8 @@ class Run:
             return None
         self.phases.enter("calibrating")
         covariances, limit = needs >= Needs.COVARIANCES, self._memory_limit
+        if covariances:
+            self._tell(shortage_of_covariances(found.model, limit))
         return collect(found.model, found.types, self.workshop.samples, covariances, limit, self.phases.advance)
 
     def check_finite(self, made: Attempt) -> None:

@@ -73,8 +73,10 @@ def test_other_integers_are_0_or_1() -> None:
 
 
 @pytest.mark.parametrize("elem_type", [TensorProto.INT64, TensorProto.BOOL])
-def test_masks_are_ones(elem_type: int) -> None:
-    assert drawn("attention_mask", elem_type, (3, 4)).all()
+def test_masks_are_ones_and_then_zeros(elem_type: int) -> None:
+    values = drawn("attention_mask", elem_type, (30, 4)).astype(int)
+    assert values[:, 0].all() and not values[:, -1].any() and (np.diff(values) <= 0).all()
+    assert len(np.unique(values.sum(1))) == 3
 
 
 def test_booleans_are_both() -> None:

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from onnxprune.calibrate.calibration import Calibration
 from onnxprune.calibrate.columns import Column, Pieces
+from onnxprune.calibrate.lazy import Lazy
+from onnxprune.calibrate.memory import Load, Shares, bytes_of
 from onnxprune.errors import DataError, UsageError
+from onnxprune.options import DataOptions
+from onnxprune.runtime import Feeds
+
+Places: TypeAlias = "NDArray[np.int64]"
 
 SAMPLES = 512
 """Samples that are taken at most unless told otherwise."""
@@ -23,16 +30,25 @@ BATCH_SIZE = 32
 class Sampling:
     """How many samples to take, at most, and how many to run together where the model leaves it open.
 
-    Raises `UsageError` where either is below 1.
+    Within a `limit` of memory, where nothing is said: no more than what `load` says of a batch leaves room for. Raises
+    `UsageError` where either is below 1.
     """
 
     samples: int = SAMPLES
     batch_size: int | None = None
+    load: Load | None = None
+    limit: int = DataOptions.memory_limit
 
     def __post_init__(self) -> None:
         for option, value in (("--samples", self.samples), ("--batch-size", self.batch_size)):
             if value is not None and value < 1:
                 raise UsageError(f"{option} {value}: it must be at least 1")
+
+    def together(self, one: Mapping[str, tuple[int, ...]], usual: int = BATCH_SIZE) -> int:
+        """Return how many samples to run together, where inputs have such shapes for one of them."""
+        if self.batch_size is not None or self.load is None:
+            return self.batch_size or usual
+        return self.load.fitting(one, usual, Shares(self.limit).batch)
 
 
 def spread(available: int, wanted: int) -> NDArray[np.int64]:
@@ -52,8 +68,11 @@ def batched(
 
     Columns agree on the number of samples, but for those that hold one sample, which stands for all, and those that
     fill an input of fixed size by themselves. A fixed batch is met exactly: what is left over is dropped, and at
-    least one batch is taken. An open one holds `sampling.batch_size` samples, or else `open_size`; the last may hold
-    fewer. Raises `DataError` where columns contradict each other, or are too short for one batch, and `UsageError`
+    least one batch is taken. An open one holds `sampling.batch_size` samples, or else `open_size` or fewer, as memory
+    allows; the last may hold fewer. Where samples take too much memory, they are only checked here, and read again
+    whenever they are needed.
+
+    Raises `DataError` where columns contradict each other, or are too short for one batch, and `UsageError`
     where the batch size is not the model's.
     """
     total = _total(columns, source)
@@ -64,10 +83,12 @@ def batched(
     if fixed is not None:
         wanted = max(wanted // fixed, 1) * fixed
     places = spread(total, wanted)
-    size = fixed or sampling.batch_size or open_size
+    make = partial(_feeds, columns, total=total)
+    one = {name: values.shape for name, values in make(places[: fixed or 1]).items()}
+    size = fixed or sampling.together(one, open_size)
     groups = [places[start : start + size] for start in range(0, len(places), size)]
     return Calibration(
-        batches=tuple({column.spec.name: _feed(column, group, total) for column in columns} for group in groups),
+        batches=_held(groups, make, Shares(sampling.limit).samples),
         sizes=tuple(len(group) for group in groups),
         source=source,
         real=True,
@@ -115,6 +136,29 @@ def _size(column: Column, total: int) -> int | None:
     if column.one_by_one:
         return 1 if len(column) > 1 else None
     return None if len(column) == column.batch != total else column.batch
+
+
+def _held(groups: Sequence[Places], make: Callable[[Places], Feeds], room: int) -> Sequence[Feeds]:
+    """Return the batches of the samples at some places: in memory where there is room, or else made anew each time."""
+    held: list[Feeds] | None = []
+    taken = 0
+    for group in groups:
+        feeds = make(group)
+        taken += bytes_of([feeds])
+        if held is not None and taken <= room:
+            held.append(feeds)
+        else:
+            held = None
+    return Lazy(len(groups), partial(_made, groups, make)) if held is None else tuple(held)
+
+
+def _made(groups: Sequence[Places], make: Callable[[Places], Feeds], number: int) -> Feeds:
+    return make(groups[number])
+
+
+def _feeds(columns: Sequence[Column], places: Places, total: int) -> Feeds:
+    """Return what the inputs are fed to run the samples at some places."""
+    return {column.spec.name: _feed(column, places, total) for column in columns}
 
 
 def _feed(column: Column, places: NDArray[np.int64], total: int) -> NDArray[Any]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
+from onnxprune.calibrate.lazy import Lazy
 from onnxprune.errors import DataError
 from onnxprune.runtime import Feeds
 
@@ -16,12 +18,13 @@ from onnxprune.runtime import Feeds
 class Calibration:
     """Inputs to look at a model on.
 
-    Each of `batches` holds every graph input and can be fed as it is; `sizes` counts the samples in each. `real` is
-    False where the samples were made up. `source` says in a few words where they came from. `labels`, int64 [samples],
-    are there only where they were asked for.
+    Each of `batches` holds every graph input and can be fed as it is; where they are no tuple, each is read anew
+    whenever it is asked for. `sizes` counts the samples in each. `real` is False where the samples were made up.
+    `source` says in a few words where they came from. `labels`, int64 [samples], are there only where they were asked
+    for.
     """
 
-    batches: tuple[Feeds, ...]
+    batches: Sequence[Feeds]
     sizes: tuple[int, ...]
     source: str
     real: bool
@@ -59,5 +62,11 @@ class Calibration:
         labels = self.labels
         if labels is not None:
             labels = np.concatenate([labels[ends[place] : ends[place + 1]] for place in chosen])
-        batches = tuple(self.batches[place] for place in chosen)
+        batches: Sequence[Feeds] = Lazy(len(chosen), partial(_at, self.batches, chosen))
+        if isinstance(self.batches, tuple):
+            batches = tuple(batches)
         return replace(self, batches=batches, sizes=tuple(self.sizes[place] for place in chosen), labels=labels)
+
+
+def _at(batches: Sequence[Feeds], places: Sequence[int], number: int) -> Feeds:
+    return batches[places[number]]

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from onnxprune.calibrate.specs import InputSpec
 from onnxprune.errors import DataError
+from onnxprune.reading import AnyArray
 
 
 class Rows(Protocol):
@@ -26,7 +27,7 @@ class Rows(Protocol):
 class Pieces:
     """Arrays whose samples count through, laid end to end along one axis."""
 
-    def __init__(self, arrays: Sequence[NDArray[Any]], axis: int = 0) -> None:
+    def __init__(self, arrays: Sequence[AnyArray], axis: int = 0) -> None:
         self._arrays, self._axis = arrays, axis
         self._ends = np.cumsum([array.shape[axis] for array in arrays])
 
@@ -38,7 +39,7 @@ class Pieces:
         holders = np.searchsorted(self._ends, places, side="right")
         parts = []
         for holder in np.unique(holders):
-            array = self._arrays[holder]
+            array = np.asarray(self._arrays[holder])
             start = self._ends[holder] - array.shape[self._axis]
             parts.append(np.take(array, places[holders == holder] - start, self._axis))
         return np.concatenate(parts, self._axis)
@@ -81,7 +82,7 @@ class Record:
     """Named arrays that belong together, and the file or the call that they come from."""
 
     where: str
-    arrays: Mapping[str, NDArray[Any]]
+    arrays: Mapping[str, AnyArray]
 
 
 def columns_of(specs: Sequence[InputSpec], records: Sequence[Record], where: str, single: bool = False) -> list[Column]:
@@ -97,7 +98,7 @@ def columns_of(specs: Sequence[InputSpec], records: Sequence[Record], where: str
     ]
 
 
-def _column(spec: InputSpec, given: list[tuple[str, NDArray[Any]]], where: str, single: bool) -> Column:
+def _column(spec: InputSpec, given: list[tuple[str, AnyArray]], where: str, single: bool) -> Column:
     if spec.shape == ():
         return Column(spec, Pieces([_values(spec, given)]), where, one_by_one=True)
     one_by_one = all(_counts_runs(spec, array) for _, array in given)
@@ -110,28 +111,28 @@ def _column(spec: InputSpec, given: list[tuple[str, NDArray[Any]]], where: str, 
     return Column(spec, Pieces(arrays, 0 if one_by_one else spec.sample_axis), where, one_by_one)
 
 
-def _values(spec: InputSpec, given: list[tuple[str, NDArray[Any]]]) -> NDArray[Any]:
+def _values(spec: InputSpec, given: list[tuple[str, AnyArray]]) -> NDArray[Any]:
     """Return the values of an input without axes, just one if they are all the same."""
     for source, array in given:
         spec.check(array, source, one_by_one=array.ndim > 0)
-    values = np.concatenate([array.reshape(-1) for _, array in given])
+    values = np.concatenate([np.asarray(array).reshape(-1) for _, array in given])
     return values[:1] if (values == values[:1]).all() else values
 
 
-def _counts_runs(spec: InputSpec, array: NDArray[Any]) -> bool:
+def _counts_runs(spec: InputSpec, array: AnyArray) -> bool:
     """Whether an array has one axis more than its input, which must not be open in front: that would be ambiguous."""
     return spec.shape is not None and isinstance(spec.shape[0], int) and array.ndim == len(spec.shape) + 1
 
 
-def _with_samples(spec: InputSpec, array: NDArray[Any], single: bool) -> NDArray[Any]:
+def _with_samples(spec: InputSpec, array: AnyArray, single: bool) -> AnyArray:
     """Return an array with the axis that counts samples, where it is one value for the input or a single sample."""
     if spec.shape is None:
-        return array.reshape(1) if array.ndim == 0 else array
+        return array.reshape((1,)) if array.ndim == 0 else array
     one = {spec.sample_axis: 1} if spec.batch is None else {}
     filled = [one.get(axis, length) for axis, length in enumerate(spec.shape)]
     fixed = [length for length in filled if isinstance(length, int)]
     if array.ndim == 0 and len(fixed) == len(filled):
-        return np.broadcast_to(array, fixed)
+        return np.broadcast_to(np.asarray(array), fixed)
     if single and array.ndim == len(spec.shape) - 1:
-        return np.expand_dims(array, spec.sample_axis)
+        return array.reshape((*array.shape[: spec.sample_axis], 1, *array.shape[spec.sample_axis :]))
     return array

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,10 @@ from onnxprune.errors import DataError, UnsupportedError, UsageError
 from onnxprune.shapes import Shape
 
 SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
+FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
+"""What Pillow may take a file for: its reader of PostScript, say, starts another program."""
+MOST_PIXELS = 100_000_000
+"""Pixels of an image, which is whole in memory before it is resized: some 300 MB."""
 SIDES = (224, 224)
 """Height and width where the model leaves them open and no size is asked for."""
 CHANNEL_AXIS = {"nchw": -3, "nhwc": -1}
@@ -139,11 +144,20 @@ def _pixels(path: Path, frame: _Frame) -> NDArray[np.uint8]:
     """Return an image as uint8 [height, width, channels]. Raises `DataError`."""
     pillow, operations = _pillow()
     try:
-        with pillow.open(path) as image:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", pillow.DecompressionBombWarning)  # there is a limit of our own
+            opened = pillow.open(path, formats=FORMATS)
+        with opened as image:
+            if image.width * image.height > MOST_PIXELS:
+                raise DataError(
+                    f"{path}: has {image.width} x {image.height} pixels, more than are read; make it smaller"
+                )
             if image.mode[0] in "IF":
                 raise DataError(f"{path}: has more than 8 bits a pixel, which would be lost; give an .npy instead")
             upright = operations.exif_transpose(image).convert("RGB" if frame.channels == 3 else "L")
-    except (OSError, ValueError, SyntaxError, pillow.DecompressionBombError) as error:
+    except (DataError, MemoryError):
+        raise
+    except Exception as error:  # Pillow's readers raise whatever a damaged file leads them to
         raise DataError(f"{path}: not an image that Pillow can read ({error})") from error
     height, width = frame.size
     resized = upright.resize((width, height), pillow.BILINEAR)

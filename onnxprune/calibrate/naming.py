@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from onnxprune.calibrate.columns import Pieces, Record
 from onnxprune.calibrate.specs import InputSpec
 from onnxprune.errors import DataError, UsageError
@@ -61,7 +63,7 @@ def labels_of(records: Sequence[Record], key: str | None) -> Pieces | None:
                 f"{record.where}: labels '{key}' must be one integer for each sample; "
                 f"found {array.dtype.name} {list(array.shape)}"
             )
-    return Pieces([array.reshape(-1) for array in arrays])
+    return Pieces([np.array(array).reshape(-1) for array in arrays])
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import zipfile
-import zlib
 from collections.abc import Sequence
 from pathlib import Path
-
-import numpy as np
 
 from onnxprune.calibrate.batching import SAMPLES, Sampling, batched, spread
 from onnxprune.calibrate.calibration import Calibration
 from onnxprune.calibrate.columns import Record, columns_of
 from onnxprune.calibrate.functions import is_function, load_function
 from onnxprune.calibrate.images import SUFFIXES, ImageOptions, image_column
+from onnxprune.calibrate.memory import Load
 from onnxprune.calibrate.naming import inputs_in_order, keys_of, labels_of
 from onnxprune.calibrate.specs import InputSpec, input_specs
 from onnxprune.errors import DataError, UsageError
 from onnxprune.model import Model
+from onnxprune.options import DataOptions
+from onnxprune.reading import Archive, array_on_disk, is_archive
 
 ARRAYS = (".npy", ".npz")
 
@@ -30,6 +29,7 @@ def load_calibration(
     batch_size: int | None = None,
     labels: str | None = None,
     images: ImageOptions | None = None,
+    memory_limit: int = DataOptions.memory_limit,
 ) -> Calibration:
     """Read calibration samples in batches that `model` can be run on.
 
@@ -44,14 +44,16 @@ def load_calibration(
     * `module:function` or `path/to/file.py:function`, see `functions.load_function`.
 
     At most `samples` (default: 512) are taken, evenly spread. An input whose batch is fixed at B is fed exactly B at a
-    time, an open one `batch_size` (default: 32). `labels` is the key of one integer for each sample, which is no input.
-    Values are cast to the type of their input where nothing but precision is lost.
+    time, an open one `batch_size` (default: 32, or fewer where `memory_limit` leaves no room for what is computed on
+    them). Samples that it leaves no room for are read again whenever they are needed. `labels` is the key of one
+    integer for each sample, which is no input. Values are cast to the type of their input where nothing but precision
+    is lost.
 
     Raises `DataError` where the source cannot be read or does not fit the model, `UsageError` for options that do not
     go with it, `ModelError` for a model that takes no tensors and `UnsupportedError` where Pillow is missing.
     """
     specs = input_specs(model)
-    sampling = Sampling(SAMPLES if samples is None else samples, batch_size)
+    sampling = Sampling(SAMPLES if samples is None else samples, batch_size, Load(model), memory_limit)
     path = Path(source)
     files = _visible_files(path)
     pictures, arrays = ([file for file in files if file.suffix.lower() in kind] for kind in (SUFFIXES, ARRAYS))
@@ -109,14 +111,16 @@ def _from_arrays(
 
 
 def _read(path: Path, specs: Sequence[InputSpec], labels: str | None) -> Record:
-    """Return the arrays of a file that are inputs or labels. An .npy stays on disk. Raises `DataError`."""
+    """Return the arrays of a file that are inputs or labels, on the disk unless they are packed. Raises `DataError`."""
     try:
-        loaded = np.load(path, mmap_mode="r", allow_pickle=False)
-        if isinstance(loaded, np.lib.npyio.NpzFile):
-            with loaded:
-                keys = keys_of(specs, loaded.files, labels, str(path))
-                return Record(str(path), {name: loaded[key] for name, key in keys.items()})
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        if is_archive(path):
+            with Archive(path) as archive:
+                keys = keys_of(specs, archive.keys, labels, str(path))
+                return Record(str(path), {name: archive.on_disk(key) for name, key in keys.items()})
+        values = array_on_disk(path)
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror})") from error
+    except ValueError as error:
         raise DataError(f"{path}: not a file of numbers that numpy can read ({error})") from error
     [spec] = inputs_in_order(specs, 1, labels, str(path))
-    return Record(str(path), {spec.name: loaded})
+    return Record(str(path), {spec.name: values})

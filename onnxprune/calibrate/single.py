@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from onnx import TensorProto
 
+from onnxprune.calibrate.lazy import Lazy
 from onnxprune.model import Model
 from onnxprune.precision import HALF, as_float32, is_half
 from onnxprune.runtime import Feeds
@@ -21,8 +22,13 @@ def in_single_precision(
     if not is_half(model):
         return model, types, batches
     types = {name: TensorProto.FLOAT if kind in HALF else kind for name, kind in types.items()}
-    singles = [{name: _single(values) for name, values in batch.items()} for batch in batches]
-    return as_float32(model), types, singles
+    if isinstance(batches, Lazy):
+        return as_float32(model), types, Lazy(len(batches), lambda place: _singles(batches[place]))
+    return as_float32(model), types, [_singles(batch) for batch in batches]
+
+
+def _singles(batch: Feeds) -> Feeds:
+    return {name: _single(values) for name, values in batch.items()}
 
 
 def _single(values: NDArray[Any]) -> NDArray[Any]:

@@ -19,7 +19,7 @@ def samples_for(found: Trace, data: DataOptions, seed: int) -> Calibration | Non
         return None
     if data.calibration == SYNTHETIC:
         scaling = data.input_range, data.mean, data.std
-        return synthetic_calibration(found, data.samples, data.batch_size, seed, *scaling)
+        return synthetic_calibration(found, data.samples, data.batch_size, seed, *scaling, data.memory_limit)
     return samples_from(found.model, data)
 
 
@@ -34,4 +34,5 @@ def samples_from(model: Model, data: DataOptions) -> Calibration:
         batch_size=data.batch_size,
         labels=data.labels,
         images=images if images != ImageOptions() else None,
+        memory_limit=data.memory_limit,
     )

@@ -11,6 +11,7 @@ from onnx import helper
 
 from onnxprune.errors import DataError, ModelError
 from onnxprune.model import Model
+from onnxprune.reading import AnyArray
 from onnxprune.shapes import Shape, shape_of
 
 CASTS = {"f": "fiub", "V": "fiub", "i": "iub", "u": "iub", "b": "biu", "O": "OU"}
@@ -53,7 +54,7 @@ class InputSpec:
         length = self.shape[self.sample_axis] if self.shape else None
         return length if isinstance(length, int) and length > 0 else None
 
-    def check(self, values: NDArray[Any], where: str, one_by_one: bool = False) -> None:
+    def check(self, values: AnyArray, where: str, one_by_one: bool = False) -> None:
         """Raise `DataError` where values have a type or shape that the input cannot take, whatever their number.
 
         With `one_by_one` the values have an axis in front that the input lacks.
@@ -88,7 +89,7 @@ class InputSpec:
             raise self.refusal(values, where, f"values from {values.min()} to {values.max()} do not fit")
         return np.asarray(cast)
 
-    def refusal(self, values: NDArray[Any], where: str, reason: str) -> DataError:
+    def refusal(self, values: AnyArray, where: str, reason: str) -> DataError:
         """Return the error that says what was wanted, what was found and what is wrong with it."""
         found = f"{_type(values.dtype)} {list(values.shape)}"
         return DataError(f"{where}: input '{self.name}' wants {self}, found {found}: {reason}")

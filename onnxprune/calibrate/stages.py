@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from onnxprune.calibrate.memory import Shares
 from onnxprune.calibrate.parts import Parts
 from onnxprune.model import Model
 from onnxprune.runtime import Feeds, Session
@@ -20,20 +21,21 @@ from onnxprune.runtime import Feeds, Session
 class Stages:
     """A model, and its state after the last stage for every batch.
 
-    The state is kept as long as it takes no more than `memory_limit` bytes; otherwise the next stage starts where the
-    last one did. Weights of nodes that no stage has computed may be changed in between.
+    The state is kept as long as it takes no more than its share of `memory_limit`; otherwise the next stage starts
+    where the last one did. Weights of nodes that no stage has computed may be changed in between.
     """
 
     def __init__(self, model: Model, types: Mapping[str, int], batches: Sequence[Feeds], memory_limit: int) -> None:
         """`types` holds the element types of tensors; each of `batches`, one at least, is what a run is fed."""
         self._parts = Parts(model, types, batches[0].keys())
-        self._limit = memory_limit
+        self._limit = Shares(memory_limit).kept
         self._batches = self._state = batches
         self._done: set[int] = set()
 
     def advance(self, names: Sequence[str]) -> Iterator[Feeds]:
         """Run as far as the named tensors, none of them an initializer, and yield them, batch by batch.
 
+        What is yielded is empty again when the next is asked for, which has to find room in memory.
         Where one lies before the state, and nothing after the state reads it, everything starts again.
         """
         known = set(self._state[0])
@@ -51,15 +53,20 @@ class Stages:
         state: list[Feeds] | None = []
         taken = 0.0
         for batch in self._state:
-            values = dict(batch)
+            values: dict[str, Any] = dict(batch)
+            results: list[Any] = []
             if session is not None:
                 results = session.run({name: batch[name] for name in inputs})
                 values.update(zip(computed, results, strict=True))
-            yield {name: values[name] for name in names}
+            wanted = {name: values[name] for name in names}
+            yield wanted
+            wanted.clear()
             if state is not None:
                 state.append({name: values[name] for name in cut})
                 taken += sum(_bytes(values[name]) for name in cut)
                 state = state if taken <= self._limit else None
+            values.clear()
+            results = []
         if state is not None:
             self._state, self._done = state, done
 

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onnxprune.calibrate.calibration import Calibration
+from onnxprune.calibrate.memory import WIDEST, covered
 from onnxprune.calibrate.rows import RowChoice
 from onnxprune.calibrate.single import in_single_precision
 from onnxprune.calibrate.stages import Stages
@@ -17,9 +18,6 @@ from onnxprune.linear import Layer, by_depth, layers
 from onnxprune.model import Model
 
 Array = NDArray[Any]
-
-WIDEST = 6144
-"""Columns of a layer up to which a covariance is kept: 150 MB in single precision."""
 
 CHUNK = 2048
 """Rows that are gathered before they are counted: the product of few and wide rows is mostly traffic of memory."""
@@ -108,17 +106,21 @@ def collect(
     """Run the model once over the samples and return the statistics of every linear layer, by its `output`.
 
     Layers that do the same with one weight, as the steps of an unrolled recurrence do, share theirs. Layers of more
-    than `WIDEST` columns get no covariance. Activations are held for one batch, and on the cut between two stages as
-    far as `memory_limit` allows. `types` holds the element types of tensors.
+    than `WIDEST` columns get no covariance, nor do those that `memory_limit` leaves no room for.
+    Activations are held for one batch, and on the cut between two stages as far as it allows. `types` holds the element
+    types of tensors.
     """
     model, types, batches = in_single_precision(model, types, calibration.batches)
     stages = Stages(model, types, batches, memory_limit)
-    choice = RowChoice(len(batches))
+    choice = RowChoice(len(batches), limit=memory_limit)
+    related = covered(layers(model), memory_limit) if covariances else set()
     found: dict[str, Statistics] = {}
     counts: dict[Hashable, _Count] = {}
     groups = by_depth(model, layers(model))
     for place, group in enumerate(groups):
-        ours = {layer: counts.setdefault(_use_of_weight(layer), _Count(choice, covariances)) for layer in group}
+        ours = {
+            layer: counts.setdefault(_use_of_weight(layer), _Count(choice, layer.output in related)) for layer in group
+        }
         names = list(dict.fromkeys(name for layer in group for name in (layer.x, layer.y)))
         for batch, values in enumerate(stages.advance(names)):
             for layer, count in ours.items():

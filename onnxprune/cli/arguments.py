@@ -73,7 +73,9 @@ InputRange = Annotated[
 ]
 MemoryLimit = Annotated[
     str,
-    typer.Option("--memory-limit", help="Activations held between two layers, such as 500MB.", rich_help_panel=DATA),
+    typer.Option(
+        "--memory-limit", help="For samples and what is computed on them, such as 500MB.", rich_help_panel=DATA
+    ),
 ]
 
 TargetOption = Annotated[

@@ -23,8 +23,11 @@ EXIT_FAILED, EXIT_USAGE, EXIT_INTERRUPTED = 1, 2, 130
 @contextmanager
 def failing_in_one_line(as_json: bool, verbose: bool) -> Iterator[None]:
     """Turn errors into one line on stderr, a JSON object on stdout where asked for, and an exit code."""
+    import warnings
+
     from onnxprune.errors import UsageError
 
+    warnings.showwarning = lambda message, *_: typer.echo(f"warning: {message}", err=True)
     try:
         yield
     except (typer.Exit, BrokenPipeError):

@@ -8,13 +8,14 @@ from pathlib import Path
 
 from onnxprune.bench import Race, race
 from onnxprune.cost import Cost
-from onnxprune.errors import DataError, OutputError
+from onnxprune.errors import DataError
 from onnxprune.feeds import usable_feeds
 from onnxprune.latency.fit import latency_of
+from onnxprune.latency.kept import cached, keep, kept
 from onnxprune.latency.nodes import Node, nodes_of
 from onnxprune.latency.profile import profile, whole
 from onnxprune.latency.summary import Profile, summary
-from onnxprune.latency.table import Table, cached
+from onnxprune.latency.table import Table
 from onnxprune.machine import this_machine
 from onnxprune.measure import Measure
 from onnxprune.model import Model
@@ -34,6 +35,7 @@ class Stopwatch:
     def __init__(self, dense: Trace, cost: Cost, options: LatencyOptions, seed: int) -> None:
         self.options = options
         self._dense, self._cost, self._seed = dense, cost, seed
+        self.warnings: list[str] = []
 
     @cached_property
     def feeds(self) -> Feeds:
@@ -70,9 +72,9 @@ class Stopwatch:
         if self.options.profile is not None:
             return _given(Path(self.options.profile), threads)
         path = cached(machine, threads)
-        table = _kept(path) or Table(machine, threads)
+        table = kept(path) or Table(machine, threads)
         if profile(self._dense, self.nodes, self.feeds, table, off_width, on_progress):
-            _keep(table, path)
+            self.warnings.extend(filter(None, [keep(table, path)]))
         return table
 
     def race(self, pruned: Model, seconds: float, on_progress: OnProgress) -> Race:
@@ -88,20 +90,3 @@ def _given(path: Path, threads: int) -> Table:
             f"{path}: measured with {table.threads} threads, not with {threads}; say --threads {table.threads}"
         )
     return table
-
-
-def _kept(path: Path) -> Table | None:
-    """Return the table of an earlier run; None where there is none, or one of another version."""
-    try:
-        return Table.load(path)
-    except DataError:
-        return None
-
-
-def _keep(table: Table, path: Path) -> None:
-    """Keep a table for the next time where that can be: it is only a saving of time."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        table.save(path)
-    except (OSError, OutputError):
-        return

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import json
-import math
 from bisect import insort
-from dataclasses import asdict, dataclass, field
+from collections import Counter
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 from onnxprune.errors import DataError
 from onnxprune.files import write_files
 from onnxprune.machine import Machine
+from onnxprune.reading import Entry, json_of
+from onnxprune.reading.entries import is_number
 
 SCHEMA = "onnxprune-latency/1"
+
+ADVICE = "; make a latency profile with `onnxprune profile`"
+
+POINTS = "a list of as many widths each, from 1 up, and microseconds, such as [[[8, 8], 1.5]]"
 
 
 @dataclass
@@ -47,33 +53,52 @@ class Table:
         text = json.dumps(self.as_dict()) + "\n"
         write_files({path: lambda stream: stream.write(text.encode())}, overwrite=True)
 
+    def merge(self, other: Table) -> None:
+        """Take what another table has measured besides."""
+        for signature, row in other.rows.items():
+            own = self.rows.setdefault(signature, Row(row.operator))
+            known = Counter(map(str, own.points))
+            for point in row.points:
+                known[str(point)] -= 1
+                if known[str(point)] < 0:
+                    insort(own.points, point)
+
     @staticmethod
     def load(path: Path) -> Table:
         """Read a table. Raises `DataError` for what is none."""
+        data = json_of(path, DataError, ADVICE)
         try:
-            data = json.loads(path.read_text())
-            if data["schema"] != SCHEMA:
-                raise DataError(f"{path}: a latency profile of another version ({data['schema']}, not {SCHEMA})")
-            rows = {signature: _row(row) for signature, row in data["nodes"].items()}
-            return Table(Machine(**data["machine"]), int(data["threads"]), rows)
-        except OSError as error:
-            raise DataError(f"{path}: cannot be read ({error.strerror})") from error
-        except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
-            raise DataError(f"{path}: not a latency profile; make one with `onnxprune profile`") from error
+            entry = Entry(data)
+            if entry.text("schema") != SCHEMA:
+                raise DataError(
+                    f"{path}: a latency profile of another version ({data['schema']}, not {SCHEMA}){ADVICE}"
+                )
+            rows = {name: _row(Entry(row, f"nodes.{name}")) for name, row in entry.object("nodes").items()}
+            return Table(_machine(Entry(entry.object("machine"), "machine")), entry.count("threads"), rows)
+        except ValueError as error:
+            raise DataError(f"{path}: not a latency profile ({error}){ADVICE}") from None
 
 
-def _row(data: Any) -> Row:
-    """Return what was read of a row. Raises `ValueError` and the like for what is none."""
-    row = Row(str(data["operator"]), sorted((list(map(int, widths)), float(us)) for widths, us in data["points"]))
-    lengths = {len(widths) for widths, _ in row.points}
-    # What a run takes around its nodes may come out below 0: the profiler makes each node take a little longer.
-    if len(lengths) != 1 or not all(min(widths, default=1) > 0 and math.isfinite(us) for widths, us in row.points):
-        raise ValueError("a row has points with as many widths each, from 1 up, and finite times")
-    return row
+def _machine(entry: Entry) -> Machine:
+    entry.check_keys([known.name for known in fields(Machine)])
+    return Machine(entry.text("processor"), entry.count("cores"), entry.text("onnxruntime"))
 
 
-def cached(machine: Machine, threads: int) -> Path:
-    """Return where the table of a machine is kept between runs."""
-    from platformdirs import user_cache_path
+def _row(entry: Entry) -> Row:
+    operator = entry.get("operator", "a text", lambda value: isinstance(value, str))
+    points = entry.get("points", POINTS, lambda value: isinstance(value, list) and _are_points(value))
+    return Row(operator, sorted((widths, float(us)) for widths, us in points))
 
-    return user_cache_path("onnxprune") / f"latency-{machine.slug}-{threads}.json"
+
+def _are_points(values: list[Any]) -> bool:
+    """Whether values are widths and times.
+
+    What a run takes around its nodes may come out below 0: the profiler makes each node take a little longer.
+    """
+    are_pairs = all(isinstance(value, list) and len(value) == 2 and isinstance(value[0], list) for value in values)
+    return (
+        are_pairs
+        and len({len(widths) for widths, _ in values}) == 1
+        and all(type(width) is int and width > 0 for widths, _ in values for width in widths)
+        and all(is_number(us) for _, us in values)
+    )

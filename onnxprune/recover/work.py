@@ -69,13 +69,13 @@ class Work:
         self._trace, self._masks, self._recovery, self._cut = trace, masks, recovery, cut
         self._dense = Stages(dense, types, batches, memory_limit)
         self._own = Stages(self.pruned, types, batches, memory_limit) if recovery.sequential else None
-        self._batches = len(batches)
+        self._batches, self._limit = len(batches), memory_limit
 
     def tables(self, group: Sequence[Job], on_progress: OnProgress) -> Iterator[Rows]:
         """Run both models as far as a group of layers and yield the rows of each. Raises `ModelError`."""
         inputs: list[list[Array]] = [[] for _ in group]
         wanted: list[list[Array]] = [[] for _ in group]
-        choice = RowChoice(self._batches)
+        choice = RowChoice(self._batches, limit=self._limit)
         for batch, (dense, given) in enumerate(self._values(group)):
             for place, job in enumerate(group):
                 groups, columns, _ = job.pruned.matrix_shape

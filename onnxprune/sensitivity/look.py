@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -100,7 +101,7 @@ def _sha256(samples: Calibration) -> str:
     """Return the hash of all inputs and labels: the same samples in the same batches have the same."""
     digest = hashlib.sha256()
     labels = {} if samples.labels is None else {"labels": samples.labels}
-    for batch in (*samples.batches, labels):
+    for batch in itertools.chain(samples.batches, [labels]):
         for name, values in sorted(batch.items()):
             digest.update(f"{name} {values.dtype} {values.shape}\n".encode())
             digest.update(_bytes(values))

@@ -50,9 +50,7 @@ def inputs_of(layer: Layer, batches: Any, choice: RowChoice | None = None) -> An
 def check(found: Statistics, inputs: Any, rtol: float = 1e-4) -> None:
     """Everything is as numpy computes it in double precision."""
     assert found.rows == inputs.shape[1]
-    covariance = np.stack(
-        [np.cov(group, rowvar=False, bias=True, ddof=0).reshape(2 * [group.shape[1]]) for group in inputs]
-    )
+    covariance = np.stack([np.cov(group.T, bias=True).reshape(2 * [group.shape[1]]) for group in inputs])
     spread = covariance.max() + 1e-9
     np.testing.assert_allclose(found.mean, inputs.mean(axis=1), rtol=rtol, atol=rtol * np.sqrt(spread))
     np.testing.assert_allclose(found.variance, inputs.var(axis=1), rtol=rtol, atol=rtol * spread)

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from made_up import MACHINE
 
 from onnxprune.errors import DataError, OutputError
-from onnxprune.latency.table import SCHEMA, Table, cached
+from onnxprune.latency.kept import cached
+from onnxprune.latency.table import SCHEMA, Table
 from onnxprune.machine import Machine
 
 Measured = list[tuple[str, str, list[int], float]]
@@ -124,7 +125,7 @@ def test_what_is_no_table_is_refused_in_one_line(content: Any, tmp_path: Path) -
 
 def test_a_file_of_another_kind_is_refused(tmp_path: Path) -> None:
     (tmp_path / "table.json").write_bytes(np.random.default_rng(0).bytes(200) + b"\xff\xfe")
-    with pytest.raises(DataError, match="not a latency profile"):
+    with pytest.raises(DataError, match="not a JSON file"):
         Table.load(tmp_path / "table.json")
 
 

@@ -7,17 +7,21 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from onnxprune.calibrate.batching import BATCH_SIZE, SAMPLES, Sampling
+from onnxprune.calibrate.batching import SAMPLES, Sampling
 from onnxprune.calibrate.calibration import Calibration
+from onnxprune.calibrate.memory import Load, Shares
 from onnxprune.calibrate.synthetic.choice import Chosen, Wish, choose
 from onnxprune.calibrate.synthetic.kinds import Kind
 from onnxprune.calibrate.synthetic.recipe import Recipe
 from onnxprune.calibrate.synthetic.runs import Runs, find_runs
 from onnxprune.errors import ModelError, UsageError
+from onnxprune.options import DataOptions
 from onnxprune.tracing import Trace
 
 ELEMENTS = 20_000_000
 """Input elements that are made unless a number of samples is asked for: 80 MB, and a few seconds of work."""
+BYTES = 4
+"""Bytes of an element, for most are real numbers in single precision."""
 FEWEST = 32
 """Samples that are made unless another number is asked for, however large they are."""
 
@@ -30,6 +34,7 @@ def synthetic_calibration(
     input_range: tuple[float, float] | None = None,
     mean: Sequence[float] | None = None,
     std: Sequence[float] | None = None,
+    memory_limit: int = DataOptions.memory_limit,
 ) -> Calibration:
     """Make up samples that the model can be run on, and that look to it much as real ones do.
 
@@ -45,6 +50,8 @@ def synthetic_calibration(
         mean: What is taken from pixels of 0 to 1: one number, or one for each channel.
         std: What they are divided by then. With none of the three, the scaling is the one of the usual ones that fits
             what the first layers of the model tell about their input.
+        memory_limit: Bytes that samples and what is computed on them may take; fewer are made, or run together, unless
+            told otherwise.
 
     Raises:
         UsageError: Where what was asked for contradicts itself or the model.
@@ -52,7 +59,8 @@ def synthetic_calibration(
     """
     wish = Wish(input_range, mean, std)
     recipe, runs = _runnable(trace)
-    sampling = Sampling(_default_samples(runs) if samples is None else samples, batch_size)
+    wanted = _default_samples(runs, memory_limit) if samples is None else samples
+    sampling = Sampling(wanted, batch_size, Load(trace.model), memory_limit)
     sizes = _sizes(recipe, runs, sampling)
     chosen = choose(recipe, runs, wish, seed)
     rng = np.random.default_rng(seed)
@@ -71,15 +79,16 @@ def _runnable(trace: Trace) -> tuple[Recipe, Runs]:
         return plain, find_runs(plain)
 
 
-def _default_samples(runs: Runs) -> int:
+def _default_samples(runs: Runs, memory_limit: int) -> int:
     elements = sum(math.prod(shape) for shape in runs.one.values()) // (runs.fixed or 1)
-    return min(SAMPLES, max(FEWEST, ELEMENTS // max(1, elements)))
+    most = min(ELEMENTS, Shares(memory_limit).samples // BYTES)
+    return min(SAMPLES, max(FEWEST, most // max(1, elements)))
 
 
 def _sizes(recipe: Recipe, runs: Runs, sampling: Sampling) -> tuple[int, ...]:
     """Return the number of samples in each batch."""
     if runs.fixed is None:
-        size = sampling.batch_size or BATCH_SIZE
+        size = sampling.together(runs.shapes(1))
         starts = range(0, sampling.samples, size)
         return tuple(min(size, sampling.samples - start) for start in starts)
     if sampling.batch_size not in (None, runs.fixed):
