@@ -11,16 +11,17 @@ from numpy.typing import NDArray
 
 from onnxprune.axes import Dim, Mask, free_dims, keep
 from onnxprune.errors import ModelError, VerificationError
-from onnxprune.model import ConstantKey, Model
+from onnxprune.feeds import without_halves
+from onnxprune.model import Model
 from onnxprune.precision import as_float32, is_half
 from onnxprune.runtime import Feeds, run
-from onnxprune.tensors import to_tensor
 from onnxprune.tracing import Trace, display_name
 from onnxprune.verify.choices import after_a_choice
 from onnxprune.verify.compare import QUIET_CHANNEL, Difference, difference
+from onnxprune.verify.damage import damaged, sliced_constants, to_damage
 from onnxprune.verify.rounding import rounds, without_rounding
 from onnxprune.verify.steps import Steps
-from onnxprune.verify.twin import Probe, copy_model, masked_twin
+from onnxprune.verify.twin import Probe, masked_twin
 
 TOLERANCE = 1e-4
 LARGEST_TOLERANCE = 0.05
@@ -41,8 +42,6 @@ NOISE_FACTOR = 10
 POWER_FACTOR = 10
 """A damaged weight must move some tensor by this many tolerances, or the check proves nothing."""
 
-DAMAGED_DEPTHS = 3
-
 
 @dataclass(frozen=True)
 class Verification:
@@ -51,8 +50,8 @@ class Verification:
     `errors` holds the relative difference of each graph output and `max_abs_error` the largest absolute one;
     `max_rel_error` is that of the compared tensor that came closest to its `tolerance`. `power` is how far, at
     least, a damaged weight moved a compared tensor, in tolerances; `unseen` names the damaged weights that did not
-    move any by enough. `not_compared` names outputs behind a choice (the best of many boxes) that rounding tips in
-    the dense model itself.
+    move any by enough, or all that were sliced where none can show damage. `not_compared` names outputs behind a
+    choice (the best of many boxes) that rounding tips in the dense model itself.
     """
 
     max_abs_error: float
@@ -100,7 +99,7 @@ class _Check:
         self.pruned, self.feeds = pruned, feeds
         if self.half:
             self.twin, self.pruned = as_float32(self.twin), as_float32(pruned)
-            self.feeds = {n: v.astype(np.float32) if v.dtype.kind in "fV" else v for n, v in feeds.items()}
+            self.feeds = without_halves(feeds)
         self.outputs = [info.name for info in trace.model.proto.graph.output]
         self.rounded = rounds(self.twin)
         self.unrounded = self.rounded and self._leave_out_rounding()
@@ -137,20 +136,30 @@ class _Check:
         )
 
     def _refuse_not_a_number(self, expected: Sequence[NDArray[Any]]) -> None:
-        """Raise `ModelError` where the dense model itself gives NaN: there is nothing to compare with."""
-        for name, values in zip(self._names(), expected, strict=True):
-            if values.dtype.kind in "fV" and np.isnan(values.astype(np.float32)).any():
+        """Raise `ModelError` where the masked dense model gives NaN: there is nothing to compare with."""
+        for place, (name, values) in enumerate(zip(self._names(), expected, strict=True)):
+            if not _has_nan(values):
+                continue
+            if place < len(self.outputs) and self._is_masking_to_blame(name):
                 raise ModelError(
-                    f"the dense model itself gives NaN in tensor '{name}'{self._cause()}, so nothing can be compared; "
-                    "mend the model, or give inputs that it is made for with --verify-inputs"
+                    f"without the removed units the model gives NaN in tensor '{name}', where the dense model does "
+                    "not (such as 0 / 0); remove less, or leave the layers before it out with --exclude"
                 )
+            raise ModelError(
+                f"the dense model itself gives NaN in tensor '{name}'{self._cause()}, so nothing can be compared; "
+                "mend the model, or give inputs that it is made for with --verify-inputs"
+            )
+
+    def _is_masking_to_blame(self, output: str) -> bool:
+        """Whether the dense model gives numbers where it is not masked."""
+        dense = as_float32(self.trace.model) if self.half else self.trace.model
+        return not _has_nan(run(dense, self.feeds, [output], optimize=False)[0])
 
     def _cause(self) -> str:
         """Return which stored tensor holds NaN, in words, if one does."""
         model = self.trace.model
         for (scope, name), tensor in model.constants.items():
-            values = model.array(tensor)
-            if values.dtype.kind in "fV" and np.isnan(values.astype(np.float32)).any():
+            if _has_nan(model.array(tensor)):
                 return f" (stored tensor '{scope}{name}' holds NaN)"
         return ""
 
@@ -226,46 +235,17 @@ class _Check:
         return [max(TOLERANCE, NOISE_FACTOR * max(own, typical)) for own in own_noise]
 
     def _effects(self, sound: Sequence[NDArray[Any]], tolerances: Sequence[float]) -> dict[str, float]:
-        """Roll a sliced weight by a row, at a few depths, and return how far each moved some tensor, in tolerances."""
+        """Roll a sliced weight by a row, at a few depths, and return how far each moved some tensor, in tolerances.
+
+        Where none of them would change by that, nothing that is compared could show damage: all have no effect.
+        """
+        judged = sorted(set(range(len(sound))).difference(self._unstable(tolerances)))
         effects = {}
-        for key in self._sliced_weights() if self.masks else ():
-            moved = self._differences(sound, self._sliced(_damaged(self.pruned, key)))
-            shares = zip(moved, tolerances, strict=True)
-            effects[display_name(key)] = max(m.relative / t for m, t in shares if np.isfinite(t))
-        return effects
-
-    def _sliced_weights(self) -> list[ConstantKey]:
-        """Return a few sliced weights whose rows differ, spread over the depth of the model."""
-        stored = self.pruned.constants
-        sites = list(
-            dict.fromkeys(
-                use.constant
-                for use in self.trace.uses
-                if use.constant in stored
-                and self._rows_differ(use.constant)
-                and any(dim in self.masks for axis in use.axes for dim in free_dims(axis))
-            )
-        )
-        return [sites[(2 * n + 1) * len(sites) // (2 * DAMAGED_DEPTHS)] for n in range(DAMAGED_DEPTHS)] if sites else []
-
-    def _rows_differ(self, key: ConstantKey) -> bool:
-        """Whether a weight is a matrix at least, and rolling it changes it: a fill of zeros would prove nothing."""
-        tensor = self.pruned.constants[key]
-        if sum(length > 1 for length in tensor.dims) < 2:
-            return False
-        values = self.pruned.array(tensor)
-        return not np.array_equal(values, _rolled(values))
+        for key in to_damage(self.trace, self.masks, self.pruned):
+            moved = self._differences(sound, self._sliced(damaged(self.pruned, key)))
+            effects[display_name(key)] = max((moved[p].relative / tolerances[p] for p in judged), default=0.0)
+        return effects or {display_name(key): 0.0 for key in sliced_constants(self.trace, self.masks, self.pruned)}
 
 
-def _rolled(values: NDArray[Any]) -> NDArray[Any]:
-    """Roll by one position along the first axis of two or more."""
-    return np.roll(values, 1, next(axis for axis, length in enumerate(values.shape) if length > 1))
-
-
-def _damaged(model: Model, key: ConstantKey) -> Model:
-    """Return a copy in which one weight is rolled by one position along its first axis of two or more."""
-    damaged = copy_model(model)
-    tensor = damaged.constants[key]
-    values = damaged.array(tensor)
-    tensor.CopyFrom(to_tensor(_rolled(values), tensor.data_type, tensor.name))
-    return damaged
+def _has_nan(values: NDArray[Any]) -> bool:
+    return values.dtype.kind in "fV" and bool(np.isnan(values.astype(np.float32)).any())

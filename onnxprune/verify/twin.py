@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from onnx import helper
 
 from onnxprune.axes import Dim, Expr, Mask, free_dims, keep, size
+from onnxprune.calibrate.parts import CHOOSING
 from onnxprune.model import Model, NodeKey, enclosing_scopes
 from onnxprune.record import Contraction, Norm
 from onnxprune.tensors import REAL, to_tensor
@@ -42,6 +43,7 @@ def masked_twin(trace: Trace, masks: Mapping[Dim, Mask]) -> tuple[Model, list[Pr
             builder.normalize_kept(norm)
     builder.insert()
     builder.watch_ends()
+    builder.watch_choices()
     return Model(twin.proto, twin.path), builder.probes
 
 
@@ -138,6 +140,18 @@ class _Builder:
                 leading.update(node.output)
             if not leading.isdisjoint(node.output):
                 leading.update(node.input)
+
+    def watch_choices(self) -> None:
+        """Compare also what a choice is made of: behind it, rounding may hide a mistake."""
+        graph = self.trace.model.proto.graph
+        known = {info.name for info in (*graph.input, *graph.output)} | {probe.pruned for probe in self.probes}
+        for node in graph.node:
+            if node.op_type in CHOOSING and node.input:
+                name = node.input[0]
+                tensor = self.trace.tensors.get(name)
+                if tensor is not None and tensor.axes is not None and name not in known:
+                    self.probes.append(Probe(name, name, tensor.axes))
+                    known.add(name)
 
     def insert(self) -> None:
         """Place the added nodes around theirs; bodies before the graphs that hold them."""
