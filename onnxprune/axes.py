@@ -124,9 +124,7 @@ def keep(expr: Expr, masks: Mapping[Dim, Mask]) -> Mask:
         mask = masks.get(expr)
         return np.ones(expr.size, bool) if mask is None else mask
     if isinstance(expr, Fixed):
-        if expr.size is None:
-            raise ValueError("a symbolic axis has no mask")
-        return np.ones(expr.size, bool)
+        return np.ones(_length(expr), bool)
     parts = [keep(part, masks) for part in _parts(expr)]
     if isinstance(expr, Sum):
         return np.concatenate(parts)
@@ -145,13 +143,11 @@ def places(expr: Expr, orders: Mapping[Dim, NDArray[np.int64]]) -> NDArray[np.in
     if isinstance(expr, Dim):
         return orders[expr] if expr in orders else np.arange(expr.size, dtype=np.int64)
     if isinstance(expr, Fixed):
-        if expr.size is None:
-            raise ValueError("a symbolic axis has no places")
-        return np.arange(expr.size, dtype=np.int64)
-    parts = [(size(part) or 0, places(part, orders)) for part in _parts(expr)]
+        return np.arange(_length(expr), dtype=np.int64)
+    parts = [(_length(part), places(part, orders)) for part in _parts(expr)]
     if isinstance(expr, Sum):
-        starts = itertools.accumulate((length for length, _ in parts), initial=0)
-        return np.concatenate([start + inner for start, (_, inner) in zip(starts, parts, strict=False)])
+        ends = itertools.accumulate(length for length, _ in parts)
+        return np.concatenate([end - length + inner for end, (length, inner) in zip(ends, parts, strict=True)])
     grid = np.zeros(1, np.int64)
     for length, inner in parts:
         grid = np.add.outer(grid * length, inner).ravel()
@@ -166,9 +162,7 @@ def count(expr: Expr, counts: Mapping[Dim, Any]) -> Any:
     if isinstance(expr, Dim):
         return counts.get(expr, expr.size)
     if isinstance(expr, Fixed):
-        if expr.size is None:
-            raise ValueError("a symbolic axis has no count")
-        return expr.size
+        return _length(expr)
     if isinstance(expr, Product):
         return math.prod(count(factor, counts) for factor in expr.factors)
     return sum(count(term, counts) for term in expr.terms)
@@ -190,11 +184,11 @@ def _spread_into(expr: Expr, values: NDArray[Any], totals: dict[Dim, NDArray[Any
     elif isinstance(expr, Sum):
         start = 0
         for term in expr.terms:
-            stop = start + (size(term) or 0)
+            stop = start + _length(term)
             _spread_into(term, values[start:stop], totals)
             start = stop
     elif isinstance(expr, Product):
-        grid = values.reshape([size(factor) or 0 for factor in expr.factors])
+        grid = values.reshape([_length(factor) for factor in expr.factors])
         for place, factor in enumerate(expr.factors):
             others = tuple(axis for axis in range(grid.ndim) if axis != place)
             _spread_into(factor, grid.sum(axis=others), totals)
@@ -208,7 +202,7 @@ def units(expr: Expr, dim: Dim) -> NDArray[np.int64]:
     if isinstance(expr, Dim):
         return np.arange(dim.size) if expr == dim else np.full(expr.size, -1)
     if isinstance(expr, Fixed):
-        return np.full(expr.size or 0, -1)
+        return np.full(_length(expr), -1)
     parts = [units(part, dim) for part in _parts(expr)]
     if isinstance(expr, Sum):
         return np.concatenate(parts)
@@ -216,6 +210,14 @@ def units(expr: Expr, dim: Dim) -> NDArray[np.int64]:
     for part in parts[1:]:
         grid = np.maximum.outer(grid, part).ravel()
     return grid
+
+
+def _length(expr: Expr) -> int:
+    """Return the number of positions of `expr`. Raises `ValueError` where it is symbolic."""
+    length = size(expr)
+    if length is None:
+        raise ValueError(f"the number of positions of {show(expr)} is known only at run time")
+    return length
 
 
 class MismatchError(Exception):
@@ -389,7 +391,7 @@ class Axes:
             if len(inside) == 1:
                 parts.append(term)
             else:
-                pieces = [self.dim(stop - begin) for begin, stop in zip([start, *inside], inside, strict=False)]
+                pieces = [self.dim(stop - begin) for begin, stop in itertools.pairwise([start, *inside])]
                 self._unify(term, concat(*pieces))
                 parts.extend(pieces)
             start = end

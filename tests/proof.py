@@ -10,7 +10,7 @@ import pytest
 from onnx.reference import ReferenceEvaluator
 
 from onnxprune.apply import apply_masks
-from onnxprune.axes import Dim, Mask
+from onnxprune.axes import Dim, Mask, size
 from onnxprune.errors import ModelError
 from onnxprune.feeds import random_feeds
 from onnxprune.inputs import concrete_inputs
@@ -40,10 +40,30 @@ def traced(proto: onnx.ModelProto, dims: Sequence[int]) -> Trace:
     return found
 
 
+def computed(found: Trace) -> list[str]:
+    """The tensors that nodes of the main graph compute and whose axes are known."""
+    outputs = [name for node in found.model.proto.graph.node if node.op_type != "Constant" for name in node.output]
+    tensors = {name: found.tensor("", name) for name in outputs if name}
+    return [name for name, tensor in tensors.items() if tensor is not None and tensor.axes is not None]
+
+
+def check_shapes(found: Trace) -> None:
+    """What tracing says of a tensor is its shape when the dense model runs, wherever it says a number."""
+    names = computed(found)
+    feeds = random_feeds(found, concrete_inputs(found.model))
+    for name, values in zip(names, run(found.model, feeds, names, optimize=False), strict=True):
+        tensor = found.tensor("", name)
+        assert tensor is not None and tensor.axes is not None
+        sizes = [size(axis) for axis in tensor.axes]
+        assert len(sizes) == values.ndim, name
+        assert all(length in (None, actual) for length, actual in zip(sizes, values.shape, strict=True)), name
+
+
 def prove(proto: onnx.ModelProto, dims: Sequence[int], check: bool = True) -> list[onnx.ModelProto]:
     """Prune every dim of a graph at random, a few times: mask == slice in onnxruntime, with the power to see it."""
     needs_onnxruntime_to_run(proto)
     found = traced(proto, dims)
+    check_shapes(found)
     pruned, verdicts = [], set()
     for seed in range(SEEDS):
         masks = random_masks(found, seed)

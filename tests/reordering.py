@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 import onnx
 from numpy.typing import NDArray
+from proof import computed
 
 from onnxprune.apply.reorder import reorder, reorderable
 from onnxprune.axes import Dim, Expr, free_dims, places
@@ -48,13 +49,6 @@ def check_reordered(proto: onnx.ModelProto, seed: int = 0) -> tuple[Trace, Order
         assert tensor is not None and tensor.axes is not None
         assert difference(in_order(expected, tensor.axes, orders), actual).relative < ROUNDING, name
     return found, orders
-
-
-def computed(found: Trace) -> list[str]:
-    """The tensors that nodes of the main graph compute and whose axes are known."""
-    outputs = [name for node in found.model.proto.graph.node if node.op_type != "Constant" for name in node.output]
-    tensors = {name: found.tensor("", name) for name in outputs if name}
-    return [name for name, tensor in tensors.items() if tensor is not None and tensor.axes is not None]
 
 
 def in_order(values: NDArray[np.generic], axes: tuple[Expr, ...], orders: Orders) -> NDArray[np.generic]:

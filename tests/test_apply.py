@@ -12,6 +12,7 @@ from networks import CLASSES, Net, branchy, plain, shared_scale, traced, values
 from onnx import TensorProto, helper, numpy_helper
 
 from onnxprune.apply import Changes, apply_masks
+from onnxprune.apply.draft import Draft
 from onnxprune.axes import Dim, Mask
 from onnxprune.model import Model
 from onnxprune.tracing import Trace
@@ -143,11 +144,13 @@ def test_a_split_without_sizes_gets_them() -> None:
 
 
 def test_declared_shapes_of_intermediate_tensors_follow() -> None:
-    pruned, _ = sliced(decorated(), conv1=5, conv2=3)
-    declared = {
-        i.name: [d.dim_value or d.dim_param for d in i.type.tensor_type.shape.dim] for i in pruned.graph.value_info
-    }
+    proto = decorated()
+    proto.graph.value_info.append(helper.make_tensor_value_info("conv2", TensorProto.FLOAT, None))
+    pruned, _ = sliced(proto, conv1=5, conv2=3)
+    *with_shape, without = pruned.graph.value_info
+    declared = {i.name: [d.dim_value or d.dim_param for d in i.type.tensor_type.shape.dim] for i in with_shape}
     assert declared == {"conv1": ["N", 5, 5, 5], "flat": ["N", 3]}
+    assert not without.type.tensor_type.HasField("shape")
 
 
 def test_a_weight_whose_uses_shrink_differently_gets_a_copy_per_use() -> None:
@@ -175,10 +178,23 @@ def test_a_copy_takes_no_name_that_is_taken() -> None:
     assert changes.copies == {"ones_3": "ones"} and "ones_3" in values(pruned)
 
 
+def test_new_names_count_up_from_two() -> None:
+    draft = Draft(traced(plain()), {})
+    assert [draft.new_name(name) for name in ("conv1.weight", "new", "new", "new")] == [
+        *("conv1.weight_2", "new", "new_2", "new_3")
+    ]
+
+
 def test_in_old_models_every_weight_stays_an_input_too() -> None:
     found = traced(shared_scale(ir=3))
     pruned, _ = apply_masks(found, first_kept(found, {"conv1.weight[0]": 3, "conv2.weight[0]": 5}))
     onnx.checker.check_model(pruned.proto, full_check=True)
+
+
+def test_in_newer_models_a_new_weight_is_no_input() -> None:
+    found = traced(shared_scale(ir=4))
+    pruned, changes = apply_masks(found, first_kept(found, {"conv1.weight[0]": 3, "conv2.weight[0]": 5}))
+    assert changes.copies and [info.name for info in pruned.proto.graph.input] == ["x"]
 
 
 def test_old_models_declare_the_new_shapes() -> None:

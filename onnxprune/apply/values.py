@@ -28,7 +28,7 @@ def refilled(tensor: onnx.TensorProto, values: NDArray[Any]) -> onnx.TensorProto
     stored = to_tensor(values, tensor.data_type)
     if any(len(getattr(tensor, field)) for field in TYPED) and stored.HasField("raw_data"):
         stored = helper.make_tensor("", tensor.data_type, values.shape, numpy_helper.to_array(stored).ravel())
-        stored.ClearField("name")
+    stored.ClearField("name")  # a name that is empty counts as one
     made.MergeFrom(stored)
     return made
 

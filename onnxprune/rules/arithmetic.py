@@ -57,6 +57,8 @@ def _divide(a: Size, b: Size) -> Size | None:
         return None
     if not a.dims and a.dense is not None:
         return Size.of(int(a.dense / b.dense))  # ONNX truncates
+    if a.dims and not _is_never_negative(a):
+        return None  # rounded down would not be truncated
     return a.floor_divided_by(b.dense)
 
 
@@ -118,6 +120,13 @@ def _is_size(size: Size) -> bool:
         coefficient >= 0 and all(isinstance(variable, Dim | Floor) or "<" not in variable for variable in variables)
         for variables, coefficient in size.terms
     )
+
+
+def _is_never_negative(size: Size) -> bool:
+    """Whether a value stays at 0 or above however many units its dims keep, one at least."""
+    rises = all(coefficient >= 0 for variables, coefficient in size.terms if variables)
+    least = size.under(dict.fromkeys(size.dims, 1)) if rises else None
+    return _is_size(size) or (least is not None and least >= 0)
 
 
 OPERATIONS: dict[str, Operation] = {

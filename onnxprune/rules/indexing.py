@@ -155,6 +155,7 @@ def constant_of_shape(site: Site) -> None:
     """A constant of a computed shape: each axis as long as its number says."""
     target = site.content(0)
     if target is None:
+        site.freeze_input(0, "its shape is known only at run time")
         site.out(site.fixed("its shape is known only at run time"))
         return
     axes: list[Expr] = []

@@ -7,10 +7,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from onnxprune.axes import ONE, Expr, Fixed, concat, product, size
+from onnxprune.axes import ONE, Expr, Fixed, Sum, concat, product, size
 from onnxprune.rules.registry import rule
 from onnxprune.rules.site import Site, UnknownError, known_size, position
 from onnxprune.sizes import Content, Size
+
+MOST_TERMS = 1 << 14
+"""Parts that an axis may be joined of up to which they can shrink; Concat(x, x) of Concat(x, x) has twice as many."""
 
 
 @rule("Concat")
@@ -30,6 +33,8 @@ def _joined(site: Site, parts: Sequence[Expr], place: int) -> Expr:
     if any(size(part) is None for part in parts):
         site.freeze(parts, "it is joined with an axis whose size is known only at run time")
         return site.fixed_axis(None, 0, place, "joined axes of unknown sizes")
+    if sum(len(part.terms) if isinstance(part, Sum) else 1 for part in map(site.resolve, parts)) > MOST_TERMS:
+        site.freeze(parts, f"it is joined with others to an axis of more than {MOST_TERMS:,} parts")
     return concat(*(site.resolve(part) for part in parts))
 
 

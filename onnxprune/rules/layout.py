@@ -141,7 +141,8 @@ def expand(site: Site) -> None:
     """Broadcasts to a target shape: an axis that is repeated is as wide as the target says."""
     x, target = site.axes(0), site.content(1)
     if target is None:
-        site.freeze_input(0, "its target shape is known only at run time")
+        for slot in (0, 1):
+            site.freeze_input(slot, "its target shape is known only at run time")
         site.out(site.fixed("its target shape is known only at run time"))
         return
     entries = list(target.ravel())

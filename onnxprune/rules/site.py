@@ -214,6 +214,7 @@ class Site:
 
     def follow_input(self, slot: int, wanted: Sequence[Size | None]) -> None:
         """Note that the integers of an input must follow `wanted` (None: any value); freezes follow if they cannot."""
+        self.freeze(self._claim(slot).axes or (), "one number for each axis")
         content = self.sourced(slot)
         for place, size_ in enumerate(wanted):
             if size_ is not None:

@@ -204,6 +204,19 @@ def test_packed_attention_with_a_cache_ties_keys_and_values() -> None:
     prove(g.model(), [WIDTH], check=False)
 
 
+def test_packed_attention_that_only_gives_a_cache_ties_keys_and_values() -> None:
+    g = graph(17)
+    x = g.input(BATCH, POSITIONS, GIVEN)
+    columns = 3 * KV * WIDTH
+    given = [x, g.weight(GIVEN, columns, fan_in=GIVEN), g.weight(columns)]
+    y, present = fused(g, "Attention", given, 2, num_heads=KV)
+    shape = [2, BATCH, KV, POSITIONS, WIDTH]
+    g.declared.append(onnx.helper.make_tensor_value_info(present, onnx.TensorProto.FLOAT, shape))
+    finish(g, y, KV * WIDTH)
+    finish(g, present, WIDTH)
+    prove(g.model(), [WIDTH], check=False)
+
+
 def rotary(g: Graph, x: str, **attributes: int) -> str:
     ids = g.store(np.tile(np.arange(POSITIONS), (BATCH, 1)), np.int64)
     caches = [g.weight(9, WIDTH // 2), g.weight(9, WIDTH // 2)]

@@ -7,9 +7,10 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 from proof import prove, random_masks, traced
+from pruning import frozen_reasons
 
 from onnxprune.apply import apply_masks
-from onnxprune.axes import reasons
+from onnxprune.axes import Fixed, reasons
 from onnxprune.model import Model
 from onnxprune.tracing import trace
 from onnxprune.verify import verify
@@ -155,6 +156,45 @@ def scan() -> onnx.ModelProto:
     return model(outer, [value("x", 7, 4, 3)], [value("y", 7, 4, 2), value("z", 4, 2)], stored)
 
 
+def scan_with_two_stacks() -> onnx.ModelProto:
+    """A recurrence over the last axis: 6 wide in its state and what it stacks in front, 7 in what it stacks behind."""
+    nodes = [
+        helper.make_node("MatMul", ["x_t", "wa"], ["xa"]),
+        helper.make_node("MatMul", ["x_t", "wb"], ["xb"]),
+        helper.make_node("Add", ["xa", "a_in"], ["a_out"]),
+        helper.make_node("Tanh", ["a_out"], ["a_t"]),
+        helper.make_node("Tanh", ["xb"], ["b_t"]),
+    ]
+    inner = body(
+        "step",
+        nodes,
+        [value("a_in", 4, 6), value("x_t", 4, 5)],
+        [value("a_out", 4, 6), value("a_t", 4, 6), value("b_t", 4, 7)],
+        [weight("wa", 5, 6), weight("wb", 5, 7)],
+    )
+    results = {"a_last": (4, 6), "a_all": (8, 4, 6), "b_all": (4, 8, 7)}
+    outer = [
+        helper.make_node("MatMul", ["x", "w1"], ["h"]),
+        helper.make_node("Transpose", ["h"], ["h_last"], perm=[1, 2, 0]),
+        helper.make_node(
+            *("Scan", ["a_start", "h_last"], list(results)),
+            body=inner,
+            num_scan_inputs=1,
+            scan_input_axes=[-1],
+            scan_output_axes=[0, 1],
+        ),
+        *(helper.make_node("MatMul", [name, f"{name}_w"], [f"{name}_y"]) for name in results),
+    ]
+    stored = [weight("w1", 3, 5), weight("a_start", 4, 6)]
+    stored += [weight(f"{name}_w", shape[-1], 2) for name, shape in results.items()]
+    outputs = [value(f"{name}_y", *shape[:-1], 2) for name, shape in results.items()]
+    return model(outer, [value("x", 8, 4, 3)], outputs, stored)
+
+
+def test_scan_keeps_its_state_and_what_it_stacks_apart() -> None:
+    prove(scan_with_two_stacks(), [5, 6, 7])
+
+
 def test_scan_ties_its_state_and_passes_the_width_of_its_slices() -> None:
     prove(scan(), [5, 6])
 
@@ -189,3 +229,63 @@ def test_model_local_functions_are_inlined_and_pruned(twice: bool) -> None:
     result = onnxprune.prune(proto, 0.5, calibration="none")
     assert result.report.params.after * 2 == result.report.params.before
     assert result.report.verified is not None and result.report.verified["mask_equals_slice"]
+
+
+def loop_run(times: str) -> onnx.ModelProto:
+    """The loop, run as often as an input or output of this name says: none, or one of those added here."""
+    proto = loop()
+    proto.graph.node[1].input[0] = times
+    proto.graph.initializer.append(numpy_helper.from_array(np.array(np.iinfo(np.int64).max), "without end"))
+    proto.graph.initializer.append(numpy_helper.from_array(np.array(2**31), "beyond int32"))
+    proto.graph.input.append(value("sequence", "steps", 2))
+    proto.graph.input.append(value("given", dtype=TensorProto.INT64))
+    index = numpy_helper.from_array(np.array(0, np.int64), "first")
+    proto.graph.initializer.append(index)
+    counted = [
+        helper.make_node("Shape", ["sequence"], ["shape"]),
+        helper.make_node("Gather", ["shape", "first"], ["steps of the sequence"]),
+        helper.make_node("Add", ["steps of the sequence", "times"], ["three more"]),
+    ]
+    nodes = [*counted, *proto.graph.node]
+    del proto.graph.node[:]
+    proto.graph.node.extend(nodes)
+    return proto
+
+
+@pytest.mark.parametrize(
+    ("times", "expected"),
+    [
+        ("times", Fixed(3)),
+        ("", Fixed(None, symbol="Loop 'last'")),
+        ("without end", Fixed(None, symbol="Loop 'last'")),
+        ("beyond int32", Fixed(None, symbol="Loop 'last'")),
+        ("given", Fixed(None, symbol="Loop 'last'")),
+        ("steps of the sequence", Fixed(None, symbol="steps")),
+        ("three more", Fixed(None, symbol="Loop 'last'")),
+    ],
+)
+def test_the_work_in_a_loop_counts_as_often_as_it_runs_at_most(times: str, expected: Fixed) -> None:
+    found = trace(Model(loop_run(times)))
+    (inside,) = [work for work in found.work if work.node.scope]
+    assert inside.axes[0] == expected
+    assert [dim.size for dim in found.dims] == [5]
+
+
+@pytest.mark.parametrize(
+    ("carried", "reason"),
+    [
+        (helper.make_node("Unsqueeze", ["m", "zero"], ["h_out"]), "its rank is not the same each time"),
+        (helper.make_node("Concat", ["m", "m"], ["h_out"], axis=1), "its size is not the same each time"),
+    ],
+    ids=["rank", "size"],
+)
+def test_what_a_loop_carries_in_another_form_each_time_stays(carried: onnx.NodeProto, reason: str) -> None:
+    proto = loop()
+    inner = next(a.g for a in proto.graph.node[1].attribute if a.name == "body")
+    inner.node[1].CopyFrom(carried)
+    for info in (*inner.output, *inner.input, *proto.graph.output):
+        info.type.tensor_type.ClearField("shape")
+    proto.graph.initializer.append(numpy_helper.from_array(np.array([0], np.int64), "zero"))
+    found = trace(Model(proto))
+    assert found.dims == ()
+    assert reason in frozen_reasons(found)

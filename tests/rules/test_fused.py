@@ -7,7 +7,7 @@ from graphs import Graph
 from onnx import TensorProto
 from proof import prove, traced
 
-from onnxprune.axes import reasons
+from onnxprune.axes import Fixed, reasons
 
 MICROSOFT = "com.microsoft"
 
@@ -94,10 +94,12 @@ def test_embeddings_and_normalization_are_frozen() -> None:
     ids, segments = g.input(2, 5, dtype=TensorProto.INT32), g.input(2, 5, dtype=TensorProto.INT32)
     tables = [g.weight(rows, 6) for rows in (9, 5, 2)]
     given = [ids, segments, *tables, g.weight(6), g.weight(6)]
-    y, _ = g.nodes_of("EmbedLayerNormalization", given, 2, domain=MICROSOFT)
+    y, places = g.nodes_of("EmbedLayerNormalization", given, 2, domain=MICROSOFT)
     hidden = g.add("Relu", g.add("MatMul", y, g.weight(6, 7)))
     last(g, hidden, 7)
     prove(g.model(), [7], check=False)
+    tensor = traced(g.model(), [7]).tensor("", places)
+    assert tensor is not None and tensor.axes == (Fixed(2),)
 
 
 @pytest.mark.parametrize("domain", ["", MICROSOFT])

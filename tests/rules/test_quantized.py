@@ -9,9 +9,11 @@ import onnx
 import pytest
 from onnx import TensorProto
 from proof import prove, traced
+from pruning import frozen_reasons
 from quantized_graphs import QuantizedGraph, halves, nibbles, packed
 
 from onnxprune.axes import reasons
+from onnxprune.rules.quantized import ONE_NUMBER
 
 ACTIVATION_TYPES = pytest.mark.parametrize("dtype", [np.uint8, np.int8])
 
@@ -220,8 +222,10 @@ def test_pooling_joining_and_gemm() -> None:
     x = g.contrib("QLinearGlobalAveragePool", x, *g.unit(), *fine)
     x = g.add("Flatten", x)
     for given, columns in ((8, 5), (5, 2)):
-        weight = g.integers(columns, given, axis=0, fan_in=given, symmetric=True)
-        x = g.contrib("QGemm", x, *fine, *weight, g.bias(columns), *fine, transB=1, alpha=1.0)
+        turned = {"transB": 1} if given == 8 else {}
+        shape = (columns, given) if turned else (given, columns)
+        weight = g.integers(*shape, axis=0 if turned else 1, fan_in=given, symmetric=True)
+        x = g.contrib("QGemm", x, *fine, *weight, g.bias(columns), *fine, alpha=1.0, **turned)
     g.output(g.add("DequantizeLinear", g.declare(x, np.uint8, 2, 2), *fine))
     prove(g.model(), [4, 5, 6, 8])
 
@@ -242,6 +246,39 @@ def test_softmax_keeps_its_axis() -> None:
     x = g.dequantize(g.declare(x, np.uint8, 2, 5, 6))
     g.output(g.linear(g.linear(x, 4), 2))
     prove(g.model(), [4])
+
+
+@pytest.mark.parametrize(
+    ("opset", "dims"), [({}, [6]), ({"opset": 15}, [6]), ({"opset": 13}, [6]), ({"opset": 11}, [])]
+)
+def test_softmax_of_old_takes_all_axes_behind_as_one(opset: dict[str, int], dims: list[int]) -> None:
+    g = QuantizedGraph()
+    x = g.quantize(g.linear(g.input(2, 5, 3), 6))
+    x = g.contrib("QLinearSoftmax", x, *g.unit(), *g.unit(), axis=1, **opset)
+    g.output(g.linear(g.dequantize(g.declare(x, np.uint8, 2, 5, 6)), 2))
+    traced(g.model(), dims)
+
+
+PER_TENSOR = {
+    **dict.fromkeys(("QLinearSigmoid", "QLinearSoftmax", "QLinearGlobalAveragePool"), ("x", "s", "z", "s", "z")),
+    **dict.fromkeys(("QLinearAdd", "QLinearMul"), ("x", "s", "z", "x", "s", "z", "s", "z")),
+    "QLinearConcat": ("s", "z", "x", "s", "z", "x", "s", "z"),
+}
+"""The inputs of operators: x a tensor, s a scale, z a zero point, of which there must be one for the whole tensor."""
+
+
+@pytest.mark.parametrize(
+    ("op_type", "slot"),
+    [(op_type, slot) for op_type, given in PER_TENSOR.items() for slot, kind in enumerate(given) if kind != "x"],
+)
+def test_a_scale_or_zero_point_per_channel_is_not_followed(op_type: str, slot: int) -> None:
+    g = QuantizedGraph()
+    x, (scale, zero) = g.quantize(g.conv(g.image(), 6)), g.unit()
+    given = [{"x": x, "s": scale, "z": zero}[kind] for kind in PER_TENSOR[op_type]]
+    several = {"s": g.store(np.ones(6), np.float32), "z": g.store(np.zeros(6), np.uint8)}
+    given[slot] = several[PER_TENSOR[op_type][slot]]
+    g.contrib(op_type, *given, axis=1)
+    assert ONE_NUMBER in frozen_reasons(traced(g.model(), []))
 
 
 @pytest.mark.parametrize("bias", [False, True])
@@ -268,17 +305,28 @@ def test_integer_matrix_product_to_real() -> None:
 
 
 @pytest.mark.parametrize("bits", [4, 8])
-@pytest.mark.parametrize("zeros", [False, True])
-def test_packed_matrix_product(bits: int, zeros: bool) -> None:
+@pytest.mark.parametrize("zeros", ["none", "packed", "real"])
+def test_packed_matrix_product(bits: int, zeros: str) -> None:
     g = QuantizedGraph()
-    x = g.linear(g.input(5, 3), 64)
+    x = g.linear(g.input(2, 5, 3), 64)
     width = 16 * bits // 8
     stored = [g.store(nibbles(g.rng, 6, 4, width)), g.store(g.rng.uniform(0.001, 0.003, 24), np.float32)]
-    if zeros:
+    if zeros == "packed":
         stored.append(g.store(nibbles(g.rng, 6 * 4 * bits // 8)))
+    elif zeros == "real":
+        stored.append(g.store(g.rng.uniform(6, 9, 24), np.float32))
     x = g.contrib("MatMulNBits", x, *stored, N=6, K=64, bits=bits, block_size=16)
+    g.output(g.linear(g.declare(x, np.float32, 2, 5, 6), 2))
+    prove(g.model(), [2 if zeros == "packed" and bits == 4 else 4, 6])
+
+
+def test_a_packed_matrix_whose_columns_are_in_an_order_of_their_own_keeps_them() -> None:
+    g = QuantizedGraph()
+    x = g.linear(g.input(5, 3), 64)
+    stored = [g.store(nibbles(g.rng, 6, 4, 8)), g.store(np.ones(24), np.float32), "", g.store(np.zeros(64), np.int32)]
+    x = g.contrib("MatMulNBits", x, *stored, N=6, K=64, bits=4, block_size=16)
     g.output(g.linear(g.declare(x, np.float32, 5, 6), 2))
-    prove(g.model(), [2 if zeros and bits == 4 else 4, 6])
+    assert "its columns are in an order of their own" in frozen_reasons(traced(g.model(), [6]))
 
 
 @pytest.mark.parametrize("direction", ["forward", "bidirectional"])
@@ -291,16 +339,17 @@ def test_dynamically_quantized_lstm(direction: str, states: bool) -> None:
     r, r_scale, r_zero = g.integers(directions, 6, 24, axis=0, fan_in=6, symmetric=True)
     initial = [g.weight(directions, 2, 6), g.weight(directions, 2, 6)] if states else ["", ""]
     b = g.weight(directions, 48)
-    y, *_ = g.nodes_of(
+    results = g.nodes_of(
         "DynamicQuantizeLSTM",
         [x, w, r, b, "", *initial, "", w_scale, w_zero, r_scale, r_zero],
         3,
         domain="com.microsoft",
         hidden_size=6,
         direction=direction,
+        activations=["Sigmoid", "Tanh", "Tanh"] * directions,
     )
-    g.declare(y, np.float32, 4, directions, 2, 6)
-    g.output(g.linear(y, 2))
+    for result, steps in zip(results, ((4,), (), ()), strict=True):
+        g.output(g.linear(g.declare(result, np.float32, *steps, directions, 2, 6), 2))
     prove(g.model(), [5, 6])
 
 

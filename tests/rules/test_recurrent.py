@@ -204,3 +204,12 @@ def test_layers_in_the_branches_of_an_if() -> None:
     for pruned in prove(g.model(), [WIDTH, HIDDEN, HIDDEN]):
         bodies = [attribute.g for node in pruned.graph.node for attribute in node.attribute if attribute.HasField("g")]
         assert all("ConstantOfShape" not in {node.op_type for node in body.node} for body in bodies)
+
+
+@pytest.mark.parametrize("op_type", ["LSTM", "GRU"])
+def test_a_width_that_is_not_written_is_not_needed_before_and_right_after(op_type: str) -> None:
+    g = Graph()
+    y = layer(g, op_type, sequence(g))[0]
+    del g.nodes[-1].attribute[:]
+    head(g, y, HIDDEN)
+    prove_by_reference(g.model(), [WIDTH, HIDDEN])

@@ -86,3 +86,32 @@ def test_columns_to_image() -> None:
     columns = g.add("MatMul", g.weight(6 * 4, 3), g.input(2, 3, 9))
     g.finish(g.add("Col2Im", columns, g.ints(6, 6), g.ints(2, 2), strides=[2, 2]))
     prove(g.model(), [6])
+
+
+def images_of_hidden_units(g: Graph) -> str:
+    """A batch of as many images as there are hidden units, 4."""
+    return g.transpose(g.linear(g.input(3, 6, 6, 5), 4), 3, 0, 1, 2)
+
+
+def test_a_grid_follows_the_images_that_it_samples() -> None:
+    g = Graph()
+    grid = g.store(g.rng.uniform(-0.8, 0.8, (4, 2, 2, 2)), np.float32)
+    x = g.add("GridSample", images_of_hidden_units(g), grid, mode="bilinear")
+    g.output(g.linear(g.transpose(x, 1, 2, 3, 0), 2))
+    prove(g.model(), [4])
+
+
+def test_regions_that_name_their_image_keep_all_images() -> None:
+    g = Graph()
+    regions = g.store([[0, 0, 3, 3], [1, 1, 5, 5]], np.float32)
+    x = images_of_hidden_units(g)
+    g.output(g.add("RoiAlign", x, regions, g.ints(0, 3), output_height=2, output_width=2))
+    traced(g.model(), [])
+
+
+def test_sequences_whose_lengths_are_stored_stay() -> None:
+    g = Graph()
+    x = g.transpose(g.linear(g.input(5, 3), 4), 1, 0)
+    x = g.add("ReverseSequence", x, g.ints(3, 5, 2, 4), time_axis=1, batch_axis=0)
+    g.output(g.linear(g.transpose(x, 1, 0), 2))
+    traced(g.model(), [])

@@ -267,5 +267,10 @@ def trilu_of_the_positions(g: Graph) -> None:
 
 
 @case(5, frozen="the mask depends on the position")
+def trilu_whose_rows_are_channels(g: Graph) -> None:
+    g.finish(g.add("Trilu", g.conv(g.input(2, 3, 4), 6), upper=0), hidden=5)
+
+
+@case(5, frozen="the mask depends on the position")
 def trilu_of_the_channels(g: Graph) -> None:
     g.finish(g.add("Trilu", g.gemm(g.input(4, 3), 6), g.store(1, np.int64), upper=0), hidden=5)

@@ -32,6 +32,32 @@ def gather_of_several_channels(g: Graph) -> None:
     g.finish(g.add("Gather", hidden(g), g.ints(0, 2, 3), axis=1), hidden=5)
 
 
+@case(2, 2, 5)
+def gather_of_several_channels_counted_from_the_back(g: Graph) -> None:
+    g.finish(g.add("Gather", hidden(g), g.ints(-6, 2, -3), axis=1), hidden=5)
+
+
+@case(2, 2, 5)
+def gather_of_several_channels_by_a_node_of_integers(g: Graph) -> None:
+    g.finish(g.add("Gather", hidden(g), g.add("Constant", value_ints=[0, 2, 3]), axis=1), hidden=5)
+
+
+@case(5, frozen="it is indexed by data")
+def gather_of_a_table_of_channels(g: Graph) -> None:
+    table = g.store([[0, 3], [1, 2]], np.int64)
+    g.finish(g.reshape(g.add("Gather", hidden(g), table, axis=1), 2, 4, 4, 4), hidden=5)
+
+
+@case(2, 4, 5)
+def gather_of_the_last_channels_first(g: Graph) -> None:
+    g.finish(g.add("Gather", hidden(g), g.ints(4, 5, 0, 1, 2, 3), axis=1), hidden=5)
+
+
+@case(6, 5)
+def gather_of_the_channels_as_they_are(g: Graph) -> None:
+    g.finish(g.add("Gather", hidden(g), g.ints(*range(6)), axis=1), hidden=5)
+
+
 @case(6)
 def gather_of_positions(g: Graph) -> None:
     g.finish(g.add("Gather", hidden(g), g.ints(3, 0), axis=-1))

@@ -89,7 +89,7 @@ def split_with_input(g: Graph) -> None:
     used_apart(g, g.split(g.conv(g.image(), 8), 3, 5))
 
 
-@case(4, 4, opsets=[11, 13])
+@case(4, 4, opsets=[11, 12, 13])
 def split_into_equal_parts(g: Graph) -> None:
     used_apart(g, g.nodes_of("Split", [g.conv(g.image(), 8)], 2, axis=1))
 

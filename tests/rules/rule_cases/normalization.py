@@ -97,6 +97,11 @@ for _op in ("Softmax", "LogSoftmax", "Hardmax"):
     add_case(f"{_op}_of_channels", normalized(_op, 5, axis=1), [5], 13, STATISTICS)
 
 
+@case(6)
+def softmax_by_default_of_the_last_of_three_axes(g: Graph) -> None:
+    g.finish(g.add("Softmax", g.conv(g.input(2, 3, 9), 6)))
+
+
 @case(5, opset=11, frozen=STATISTICS)
 def softmax_of_features_counted_from_the_back(g: Graph) -> None:
     x = g.add("Softmax", g.linear(g.input(2, 4, 3), 6), axis=-1)

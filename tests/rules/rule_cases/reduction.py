@@ -88,6 +88,11 @@ def top_k_of_positions(g: Graph) -> None:
     g.finish(g.add("Add", values, g.add("Cast", indices, to=TensorProto.FLOAT)))
 
 
+@case(6)
+def top_k_of_rows_of_an_image(g: Graph) -> None:
+    g.finish(g.nodes_of("TopK", [g.conv(g.image(), 6), g.ints(4)], 2, axis=2)[0])
+
+
 @case(5, frozen="it selects along this axis")
 def top_k_of_channels(g: Graph) -> None:
     values, _ = g.nodes_of("TopK", [g.conv(g.image(), 6), g.ints(4)], 2, axis=1)
