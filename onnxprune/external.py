@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from io import FileIO
@@ -15,6 +16,8 @@ from numpy.typing import NDArray
 from onnx import helper
 
 from onnxprune.errors import ModelError
+from onnxprune.wellformed.tensors import stored_bytes
+from onnxprune.wellformed.words import shown
 
 Array = NDArray[Any]
 
@@ -114,19 +117,39 @@ def fits(tensor: onnx.TensorProto, length: int) -> bool:
 def extent_of(tensor: onnx.TensorProto, folder: Path) -> Extent:
     """Return where the values of a tensor lie. Raises `ModelError` where they cannot be read safely."""
     entry = {item.key: item.value for item in tensor.external_data}
-    file = (folder / entry.get("location", "")).resolve()
+    if len(entry) < len(tensor.external_data):
+        raise ModelError(f"tensor '{tensor.name}': it says twice where its external data lies")
+    try:
+        file = (folder / entry.get("location", "")).resolve()
+        is_there = folder in file.parents and file.is_file()
+    except (OSError, RuntimeError, ValueError):  # a link to itself, a name that no file can have
+        raise ModelError(f"tensor '{tensor.name}': its external data cannot be where the model says") from None
     if folder not in file.parents:
         raise ModelError(f"tensor '{tensor.name}': its external data lies outside the model's folder; refused")
-    if not file.is_file():
-        raise ModelError(f"tensor '{tensor.name}': its external data file '{file.name}' is missing beside the model")
+    if not is_there:
+        raise ModelError(
+            f"tensor '{tensor.name}': its external data file {shown(file.name)} is missing beside the model"
+        )
     size = file.stat().st_size
-    try:
-        offset = int(entry.get("offset", 0))
-        length = int(entry.get("length", size - offset))
-    except ValueError:
-        raise ModelError(f"tensor '{tensor.name}': offset and length of its external data must be numbers") from None
-    if offset < 0 or length < 0:
-        raise ModelError(f"tensor '{tensor.name}': offset and length of its external data must not be negative")
+    offset = _bytes(tensor, entry.get("offset", "0"))
+    length = _bytes(tensor, entry.get("length", str(max(size - offset, 0))))
     if offset + length > size:
-        raise ModelError(f"tensor '{tensor.name}': its external data file '{file.name}' is truncated")
+        raise ModelError(f"tensor '{tensor.name}': its external data file {shown(file.name)} is truncated")
     return Extent(file, offset, length)
+
+
+def check_length(tensor: onnx.TensorProto, extent: Extent) -> None:
+    """Refuse external data of another length than the shape of the tensor takes. Raises `ModelError`."""
+    wanted = stored_bytes(tensor)
+    if extent.length != wanted:
+        raise ModelError(
+            f"tensor '{tensor.name}': its shape {list(tensor.dims)} takes {wanted:,} bytes, and its external data has "
+            f"{extent.length:,}"
+        )
+
+
+def _bytes(tensor: onnx.TensorProto, text: str) -> int:
+    """Return a number of bytes as every reader of models understands it: digits alone."""
+    if not re.fullmatch("[0-9]{1,19}", text):
+        raise ModelError(f"tensor '{tensor.name}': offset and length of its external data must be numbers from 0 up")
+    return int(text)

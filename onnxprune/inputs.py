@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 
-from onnxprune.errors import DataError, UsageError
+from onnxprune.errors import DataError, ModelError, UsageError
 from onnxprune.model import Model
 from onnxprune.shapes import Shape, infer, shape_of
 
@@ -13,6 +14,9 @@ IMAGE_SIDES = ((224, 224), (48, 320), (640, 640), (64, 64))
 LINE_LENGTHS = (320, 64)
 SEQUENCE_LENGTHS = (16, 512, 64, 576)
 """The first of each is tried first, then the next where the model is not consistent or does not run at it."""
+
+MOST_NUMBERS = 2**32
+"""Numbers that an input can have; a model that says more is not meant to be run."""
 
 ATTEMPTS = max(len(IMAGE_SIDES), len(LINE_LENGTHS), len(SEQUENCE_LENGTHS))
 
@@ -30,7 +34,11 @@ def concrete_inputs(
     given = {name: _with_batch(lengths, shapes.get(name, ()), batch) for name, lengths in (given or {}).items()}
     filled = {name: given.get(name) or _filled(shape, attempt, batch or 1) for name, shape in shapes.items()}
     named = _sizes_of_names(shapes, filled, given, batch)
-    return {name: given.get(name) or _consistent(shape, filled[name], named) for name, shape in shapes.items()}
+    found = {name: given.get(name) or _consistent(shape, filled[name], named) for name, shape in shapes.items()}
+    for name, shape in found.items():
+        if math.prod(shape) > MOST_NUMBERS:
+            raise ModelError(f"input '{name}' of the shape {in_words(shape)} is too large to be run")
+    return found
 
 
 def declared_inputs(model: Model) -> dict[str, Shape | None]:

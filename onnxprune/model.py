@@ -17,10 +17,12 @@ import numpy as np
 import onnx
 from google.protobuf.message import DecodeError
 from numpy.typing import NDArray
-from onnx import inliner, numpy_helper
+from onnx import checker, inliner, numpy_helper
 
 from onnxprune.errors import ModelError
-from onnxprune.external import Edit, Extent, Place, extent_of, fits, place_of
+from onnxprune.external import Edit, Extent, Place, check_length, extent_of, fits, place_of
+from onnxprune.wellformed import check_form
+from onnxprune.wellformed.tensors import stored_bytes
 
 DEFAULT_DOMAIN = ("", "ai.onnx")
 MOVES = {
@@ -81,15 +83,24 @@ class Model:
         return model
 
     def check(self) -> None:
-        """Refuse what cannot be a model at all: no graph, no outputs, external data that is not there."""
+        """Refuse what is not a well-formed model: no graph, names that lead nowhere, values that are not there."""
         where = self.path or "the model"
         if not self.proto.graph.node:
             raise ModelError(f"{where}: the graph is empty; is this an ONNX file?")
         if not self.proto.graph.output:
             raise ModelError(f"{where}: the graph has no outputs")
+        try:
+            check_form(self.proto)
+        except ModelError as error:
+            raise ModelError(f"{where}: {error}") from None
+        inside = 0
         for tensor in self.tensors():
             if tensor.data_location == onnx.TensorProto.EXTERNAL:
-                self.extent(tensor)
+                check_length(tensor, self.extent(tensor))
+            elif tensor.HasField("raw_data"):
+                inside += stored_bytes(tensor)
+        if self.path is not None and inside > self.path.stat().st_size:
+            raise ModelError(f"{where}: by their shapes its tensors take {inside:,} bytes, more than the file has")
 
     def inlined(self) -> Model:
         """Return the model with the calls of its own functions replaced by their bodies, or itself if it has none."""
@@ -97,9 +108,12 @@ class Model:
             return self
         try:
             proto = inliner.inline_local_functions(self.proto)
-        except (RuntimeError, ValueError) as error:
-            raise ModelError(f"{self.path or 'the model'}: its functions cannot be inlined ({error})") from error
-        return Model(proto, self.path, self.edits)
+        except (RuntimeError, ValueError, checker.ValidationError) as error:
+            why = " ".join(str(error).split())
+            raise ModelError(f"{self.path or 'the model'}: its functions cannot be inlined ({why})") from error
+        model = Model(proto, self.path, self.edits)
+        model.check()
+        return model
 
     def tensors(self) -> Iterator[onnx.TensorProto]:
         """Yield every stored tensor of every graph: initializers and Constant values."""
@@ -167,7 +181,7 @@ class Model:
         """Return the values of a stored tensor; external data is memory-mapped, or a copy where it is edited."""
         place = place_of(tensor)
         if place is None:
-            return numpy_helper.to_array(tensor)
+            return _values(tensor)
         extent = self.extent(tensor)
         dtype, shape = np.dtype(onnx.helper.tensor_dtype_to_np_dtype(tensor.data_type)), tuple(tensor.dims)
         if not fits(tensor, extent.length):
@@ -199,11 +213,9 @@ class Model:
 
     def _packed(self, tensor: onnx.TensorProto, extent: Extent) -> NDArray[Any]:
         """Return external values of a type that numpy does not hold as it is stored: two or more to a byte."""
-        inline = onnx.TensorProto(data_type=tensor.data_type, dims=tensor.dims, raw_data=b"".join(extent.windows()))
-        try:
-            return numpy_helper.to_array(inline)
-        except ValueError as error:
-            raise ModelError(f"tensor '{tensor.name}': its external data has not the length of its shape") from error
+        values = b"".join(extent.windows())
+        inline = onnx.TensorProto(name=tensor.name, data_type=tensor.data_type, dims=tensor.dims, raw_data=values)
+        return _values(inline)
 
     def has_external_data(self) -> bool:
         """Whether any tensor lives beside the file."""
@@ -229,6 +241,13 @@ class Model:
             while block := stream.read(1 << 20):
                 digest.update(block)
         return digest.hexdigest()
+
+
+def _values(tensor: onnx.TensorProto) -> NDArray[Any]:
+    try:
+        return numpy_helper.to_array(tensor)
+    except ValueError as error:
+        raise ModelError(f"tensor '{tensor.name}': its values are not those of its type and shape ({error})") from error
 
 
 def enclosing_scopes(scope: str) -> Iterator[str]:

@@ -111,7 +111,7 @@ def _use(
     for scope, node in steps:
         if node.op_type == "Transpose" and axes is not None:
             order = _attribute(node, "perm", tuple(reversed(range(len(axes)))))
-            axes = tuple(axes[place] for place in order)
+            axes = tuple(axes[place] for place in order) if len(order) == len(axes) else None
         elif node.op_type == "DequantizeLinear" and is_stored:
             zero = _zero(model, (scope, node), 2, axes, shape, _attribute(node, "axis", 1))
         elif node.op_type in RESHAPING:
@@ -121,8 +121,13 @@ def _use(
     inputs, outs = (None, None) if axes is None else _axes_of(node, slot, len(axes))
     if zero_point is not None and is_stored:
         zero = _zero(model, product, zero_point, axes, shape, outs)
-    as_stored = [None if axes is None or axis is None else axes[axis] for axis in (inputs, outs)]
-    return Multiplied(node.name or node.output[0], node.op_type, as_stored[0], as_stored[1], zero)
+    name = node.name or node.output[0]
+    return Multiplied(name, node.op_type, _as_stored(axes, inputs), _as_stored(axes, outs), zero)
+
+
+def _as_stored(axes: Axes | None, axis: int | None) -> int | None:
+    """Return which axis of the constant an axis of the weight is; None where it has none, its rank being wrong."""
+    return None if axes is None or axis not in range(len(axes)) else axes[axis]  # type: ignore[index]
 
 
 def _axes_of(node: onnx.NodeProto, slot: int, rank: int) -> tuple[int, int | None]:

@@ -19,6 +19,7 @@ Shape: TypeAlias = "tuple[int | str | None, ...]"
 """Per axis: a number, the name of a symbolic dimension, or None."""
 
 NOT_INFERRED = (defs.SchemaError, shape_inference.InferenceError, checker.ValidationError)
+FAILURES = (shape_inference.InferenceError, checker.ValidationError, RuntimeError, ValueError)
 SMALL = 4096
 """Constants of at most this many elements stay in the skeleton: they may hold shapes."""
 
@@ -45,7 +46,7 @@ def infer(model: Model, inputs: Mapping[str, tuple[int, ...]] | None = None) -> 
     consistent = True
     try:
         inferred = shape_inference.infer_shapes(skeleton, data_prop=True, strict_mode=inputs is not None)
-    except (shape_inference.InferenceError, RuntimeError):
+    except FAILURES:
         inferred, consistent = _infer(skeleton), False
     shapes: dict[str, Shape | None] = {}
     types = {f"{scope}{name}": tensor.data_type for (scope, name), tensor in model.constants.items()}
@@ -91,7 +92,7 @@ def infer_outputs(node: onnx.NodeProto, opsets: Mapping[str, int], inputs: Mappi
 
 def _infer(skeleton: onnx.ModelProto) -> onnx.ModelProto:
     for data_prop in (True, False):
-        with contextlib.suppress(shape_inference.InferenceError, RuntimeError):
+        with contextlib.suppress(*FAILURES):
             return shape_inference.infer_shapes(skeleton, data_prop=data_prop)
     return skeleton
 

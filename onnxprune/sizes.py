@@ -21,6 +21,9 @@ Variable: TypeAlias = "Dim | str | Floor"
 Terms: TypeAlias = dict[tuple[Variable, ...], int]
 Content: TypeAlias = NDArray[np.object_]
 
+MOST_TERMS, MOST_FACTORS = 256, 32
+"""Terms of a size, and variables in each, up to which it is followed."""
+
 
 @dataclass(frozen=True, slots=True)
 class Source:
@@ -106,6 +109,12 @@ class Size:
                 coefficient *= value
             total += coefficient
         return total
+
+    @property
+    def is_too_long(self) -> bool:
+        """Whether it is more than any graph has a use for: products of products, or no 64 bits hold its numbers."""
+        within = all(abs(number) < 2**63 and len(factors) <= MOST_FACTORS for factors, number in self.terms)
+        return not within or len(self.terms) > MOST_TERMS
 
     @property
     def unpruned(self) -> Size:
@@ -195,7 +204,7 @@ def dense_values(content: Content | None) -> NDArray[np.int64] | None:
     if content is None:
         return None
     values = [size.dense for size in content.ravel()]
-    if any(value is None for value in values):
+    if any(value is None or not -(2**63) <= value < 2**63 for value in values):
         return None
     return np.array(values, np.int64).reshape(content.shape)
 

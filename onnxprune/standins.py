@@ -23,7 +23,10 @@ def stand_ins(node: onnx.NodeProto) -> list[onnx.NodeProto]:
     make = None if is_standard else STAND_INS.get(node.op_type)
     if make is None:
         return [node]
-    return make(node, {a.name: helper.get_attribute_value(a) for a in node.attribute})
+    try:
+        return make(node, {a.name: helper.get_attribute_value(a) for a in node.attribute})
+    except (LookupError, TypeError, ValueError):
+        return [node]  # it lacks what its operator must have, so nothing is known of its output
 
 
 def _standard(op_type: str, slots: Sequence[int]) -> StandIn:

@@ -20,9 +20,15 @@ from onnxprune.standins import MICROSOFT
 MAX_CONTENT = 1024
 """Integer constants up to this many elements are followed as sizes."""
 
+MAX_RESULT = 1 << 14
+"""Integers that a node may make up to which they are followed."""
+
 INTEGER = {TensorProto.INT64, TensorProto.INT32}
 INDEX_TYPES = {TensorProto.INT64, TensorProto.BOOL, TensorProto.STRING}
 """Constants of these types are indices, shapes and masks: their axes never shrink of themselves."""
+
+TRIPPED = (ArithmeticError, AssertionError, AttributeError, LookupError, StopIteration, TypeError, ValueError)
+"""What a rule raises that trips over a node which does not look as its operator says."""
 
 CUTTING = frozenset({"Slice", "Split"})
 
@@ -98,9 +104,18 @@ class Walk:
         self._apply_rule(site, domain)
         for index, name in enumerate(node.output):
             if name:
-                self.tensors[f"{key.scope}{name}"] = site.outputs.get(index) or _unknown_output(site, index)
+                found = site.outputs.get(index) or _unknown_output(site, index)
+                self.tensors[f"{key.scope}{name}"] = self._followed(found, site.label)
                 if domain == MICROSOFT:
                     self.types.setdefault(f"{key.scope}{name}", self._real_type(key.scope, node.input))
+
+    def _followed(self, tensor: Tensor, label: str) -> Tensor:
+        """Return a tensor without its content where that grows beyond all measure; what it depends on freezes."""
+        content = tensor.content
+        if content is None or (content.size <= MAX_RESULT and not any(entry.is_too_long for entry in content.ravel())):
+            return tensor
+        self._freeze(Tensor(None, content), f"{label}: its sizes are too many to follow")
+        return Tensor(tensor.axes, None, tensor.stored)
 
     def _output_shapes(self, node: onnx.NodeProto, key: NodeKey, inputs: Sequence[Tensor | None]) -> list[Shape | None]:
         """Return the inferred shapes of the outputs, inferred again where tracing knows more of the inputs by now."""
@@ -137,7 +152,7 @@ class Walk:
         except UnknownError as unknown:
             self.record.undo(mark)
             self._give_up(site, str(unknown))
-        except (IndexError, ValueError, TypeError, KeyError, AssertionError) as error:
+        except TRIPPED as error:
             self.record.undo(mark)
             self._give_up(site, f"the node does not look as its operator says ({error})")
         else:

@@ -9,6 +9,7 @@ import pytest
 from networks import Net, plain
 from onnx import TensorProto, helper
 
+from onnxprune.errors import ModelError
 from onnxprune.inputs import ATTEMPTS, concrete_inputs, usual_inputs
 from onnxprune.model import Model
 
@@ -79,3 +80,10 @@ def test_a_fixed_batch_of_one_is_the_batch() -> None:
 
 def test_an_image_without_a_batch_is_an_image() -> None:
     assert concrete_inputs(with_input(3, "H", "W"))["x0"] == (3, 224, 224)
+
+
+def test_inputs_that_no_memory_holds_are_refused() -> None:
+    proto = plain()
+    proto.graph.input[0].type.tensor_type.shape.dim[2].dim_value = 2**40
+    with pytest.raises(ModelError, match="'x' of the shape 2x3x1099511627776x5 is too large"):
+        concrete_inputs(Model(proto))

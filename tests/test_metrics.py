@@ -332,3 +332,9 @@ def test_a_metric_is_registered_by_one_name_once() -> None:
 def test_a_pair_of_vectors_keeps_samples_apart() -> None:
     given, target = Pair(PIXELS, PIXELS, 6).vectors
     assert given.shape == target.shape == (6, 80) and given.dtype == np.float64
+
+
+def test_a_single_number_has_no_classes() -> None:
+    evidence = Evidence("loss")
+    evidence.add(np.array(0.5, np.float32), 1)
+    assert evidence.class_axis is None and evidence.metric == "relative-error"

@@ -102,10 +102,33 @@ def test_external_data_that_is_not_there_is_an_error_that_names_the_tensor(
         Model.load(external(tmp_path / "net.onnx", **entries))
 
 
-def test_external_data_of_another_length_than_the_shape_is_an_error(tmp_path: Path) -> None:
-    model = Model.load(external(tmp_path / "net.onnx", length=100))
-    with pytest.raises(ModelError, match=r"conv1\.weight"):
-        model.array(model.proto.graph.initializer[0])
+@pytest.mark.parametrize("length", [100, 1000])
+def test_external_data_of_another_length_than_the_shape_is_an_error(length: int, tmp_path: Path) -> None:
+    path = external(tmp_path / "net.onnx", length=length)
+    with (tmp_path / "weights.bin").open("ab") as stream:
+        stream.write(b"\0" * 1000)
+    with pytest.raises(ModelError, match=rf"conv1\.weight.* takes 864 bytes, and its external data has {length:,}"):
+        Model.load(path)
+
+
+@pytest.mark.parametrize("location", ["loop.bin", "a\0b", "n" * 5000], ids=["a link to itself", "a zero byte", "long"])
+def test_a_place_that_no_file_can_have_is_an_error(location: str, tmp_path: Path) -> None:
+    (tmp_path / "loop.bin").symlink_to("loop.bin")
+    with pytest.raises(ModelError, match=r"conv1\.weight.*cannot be where the model says"):
+        Model.load(external(tmp_path / "net.onnx", location=location))
+
+
+@pytest.mark.parametrize("offset", ["1_0", "٣", " 64", "+64", "6.4e1", "9" * 5000], ids=ascii)
+def test_numbers_that_readers_understand_in_different_ways_are_errors(offset: str, tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match=r"conv1\.weight.*must be numbers"):
+        Model.load(external(tmp_path / "net.onnx", offset=offset))
+
+
+def test_data_that_is_said_to_be_in_two_places_is_an_error(tmp_path: Path) -> None:
+    proto = onnx.load(external(tmp_path / "net.onnx"), load_external_data=False)
+    proto.graph.initializer[0].external_data.add(key="location", value="other.bin")
+    with pytest.raises(ModelError, match=r"conv1\.weight.*says twice"):
+        Model.load(write(proto, tmp_path / "net.onnx"))
 
 
 def edited(path: Path, edit: Negated) -> tuple[Model, onnx.TensorProto]:

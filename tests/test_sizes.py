@@ -136,3 +136,17 @@ def test_content_with_a_symbol_has_no_dense_values() -> None:
 
 def test_where_a_size_is_stored_does_not_make_it_different() -> None:
     assert Size.of(3, Source("a", 0, 0)) == Size.of(3, Source("b", 1, 2)) == Size.of(3)
+
+
+def test_sizes_that_no_graph_has_a_use_for_are_too_long() -> None:
+    power = number = Size.symbol("n")
+    for _ in range(6):
+        power = power * power
+    many = sum((Size.symbol(f"n{place}") for place in range(300)), start=number)
+    assert power.is_too_long and many.is_too_long and (Size.of(2**62) * 4).is_too_long
+    assert not any(size.is_too_long for size in (number, number * number + 1, Size.of(2**63 - 1)))
+
+
+def test_values_that_64_bits_do_not_hold_are_not_known() -> None:
+    content = np.array([Size.of(2**63)], object)
+    assert dense_values(content) is None

@@ -55,3 +55,8 @@ def test_sizes_after_an_operator_without_one_are_known_all_the_same() -> None:
     pooled = g.add("MaxPool", y, kernel_shape=[2, 2], strides=[2, 2])
     g.output(pooled)
     assert [size(axis) for axis in trace(Model(g.model())).tensors[pooled].axes or ()] == [2, 3, 2, 3]
+
+
+def test_a_node_without_what_its_operator_needs_has_none() -> None:
+    node = onnx.helper.make_node("MatMulNBits", ["x", "w", "s"], ["y"], domain="com.microsoft", bits=4)
+    assert stand_ins(node) == [node]

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any, TypeAlias
 
+import numpy as np
 from numpy.typing import NDArray
 
 from onnxprune.axes import Dim
@@ -82,4 +83,5 @@ def score(trace: Trace, name: str, seed: int, statistics: Mapping[str, Statistic
     needs = needs_of(name)
     if needs and statistics is None:
         raise UsageError(f"--criterion {name} looks at activations: it cannot be used with --calibration none")
-    return CRITERIA[name](Evidence(trace, seed, statistics or {}))
+    with np.errstate(all="ignore"):  # weights may be infinite or NaN; units of such a value stay
+        return CRITERIA[name](Evidence(trace, seed, statistics or {}))

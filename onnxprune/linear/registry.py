@@ -40,5 +40,5 @@ def layers(model: Model) -> Iterator[Layer]:
 def _is_stored(model: Model, layer: Layer) -> bool:
     """Whether the weight, and the bias if there is one, are constants in real numbers, and the activation is none."""
     stored = [model.constants.get(key) for key in (layer.weight, layer.bias) if key is not None]
-    is_real = all(tensor is not None and tensor.data_type in REAL for tensor in stored)
+    is_real = all(tensor is not None and tensor.data_type in REAL and 0 not in tensor.dims for tensor in stored)
     return is_real and ("", layer.x) not in model.constants

@@ -124,6 +124,7 @@ class Evidence:
         """Return the axes that may hold class scores; the only axis does so where there is just one sample."""
         axes = {1, len(self.shape) - 1, self._usual_axis()} if len(self.shape) > 1 else {0}
         counts_samples = len(self.shape) == 1 and self._samples > 1
+        axes &= set(range(len(self.shape)))  # a single number has none
         return [] if counts_samples else [axis for axis in sorted(axes) if self.shape[axis] > 1]
 
     def _look_along(self, axis: int, values: Array) -> None:

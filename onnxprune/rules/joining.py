@@ -12,7 +12,7 @@ from onnxprune.rules.registry import rule
 from onnxprune.rules.site import Site, UnknownError, known_size, position
 from onnxprune.sizes import Content, Size
 
-MOST_TERMS = 1 << 14
+MOST_TERMS = 1 << 12
 """Parts that an axis may be joined of up to which they can shrink; Concat(x, x) of Concat(x, x) has twice as many."""
 
 

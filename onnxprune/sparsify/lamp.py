@@ -53,5 +53,7 @@ def beside_survivors(ascending: Array, times: float) -> Iterator[Array]:
     for stop in range(len(ascending), 0, -PART):
         part = ascending[max(stop - PART, 0) : stop]
         at_least = np.cumsum(part[::-1], dtype=np.float64)[::-1] * times + heavier
-        yield np.asarray(part / np.maximum(at_least, np.finfo(np.float64).tiny), np.float32)
+        with np.errstate(invalid="ignore"):  # beside an infinite number no other is worth anything, and it has no score
+            scores = part / np.maximum(at_least, np.finfo(np.float64).tiny)
+        yield scores.astype(np.float32)
         heavier = float(at_least[0])

@@ -108,7 +108,8 @@ class Scores:
 
     def _scored(self, values: Array) -> Array:
         found = values if values.dtype == np.float32 else values.astype(np.float32)
-        return self.criterion.score(found, self.evidence)
+        with np.errstate(all="ignore"):  # numbers that are infinite or NaN stay
+            return self.criterion.score(found, self.evidence)
 
     def _real(self, values: Array) -> Array:
         if self.weight.quantized:
@@ -116,7 +117,8 @@ class Scores:
         return np.asarray(values, np.float32)
 
     def _whole(self, values: Array) -> Array:
-        return np.asarray(self.criterion.score(self._real(values), self.evidence), np.float32)
+        with np.errstate(all="ignore"):
+            return np.asarray(self.criterion.score(self._real(values), self.evidence), np.float32)
 
     def _pooled(self, values: Array) -> Array:
         scores = self._whole(values)

@@ -16,7 +16,6 @@ from typing import Any
 import numpy as np
 import onnx
 from numpy.typing import NDArray
-from onnx import helper
 
 from onnxprune.fixed_mathematics import mathematics_in
 from onnxprune.granularity import Granularity, Pattern
@@ -174,8 +173,10 @@ class _Role:
     axes: Axes | None
 
     def axis(self, of_operand: int | None) -> int | None:
-        """Return the stored axis of an axis of the operand."""
-        return None if self.axes is None or of_operand is None else self.axes[of_operand]
+        """Return the stored axis of an axis of the operand; None also where it has too few axes for its operator."""
+        if self.axes is None or of_operand is None or of_operand not in range(-len(self.axes), len(self.axes)):
+            return None
+        return self.axes[of_operand]
 
 
 class _Search:
@@ -229,7 +230,9 @@ def _moved(node: onnx.NodeProto, axes: Axes) -> Axes | None:
     if node.op_type in SCALED:
         return axes
     if node.op_type == "Transpose":
-        given = next((helper.get_attribute_value(item) for item in node.attribute if item.name == "perm"), None)
+        given = next((list(item.ints) for item in node.attribute if item.name == "perm"), None)
+        if given is not None and len(given) != len(axes):
+            return None
         return tuple(axes[place] for place in (reversed(range(len(axes))) if given is None else given))
     return None
 

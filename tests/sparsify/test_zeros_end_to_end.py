@@ -21,6 +21,7 @@ from onnxprune.errors import BudgetError, PlanError, UsageError
 from onnxprune.pipeline import apply_plan
 from onnxprune.report.terminal import show_report
 from onnxprune.result import Result
+from onnxprune.tensors import to_tensor
 
 KERNELS = ("conv1.weight", "conv2.weight", "fc.weight")
 
@@ -142,9 +143,7 @@ def test_quantized_weights_get_their_zero_point(dtype: Any) -> None:
 @pytest.mark.parametrize("kind", [TensorProto.FLOAT16, TensorProto.BFLOAT16, TensorProto.DOUBLE])
 def test_weights_of_other_types_keep_their_type(kind: int) -> None:
     g = Graph()
-    dtype = onnx.helper.tensor_dtype_to_np_dtype(kind)
-    stored = numpy_helper.from_array(g.random(8, 12).astype(dtype), "w")
-    g.stored.append(stored)
+    g.stored.append(to_tensor(g.random(8, 12), kind, "w"))
     y = g.add("MatMul", g.input(2, 8, dtype=kind), "w")
     g.output(y)
     model = g.model()

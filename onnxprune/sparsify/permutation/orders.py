@@ -111,8 +111,9 @@ def _readings(dim: Dim, readers: Sequence[Reader], m: int) -> Iterator[_Reading]
         axis = reader.use.axes[reader.inputs]
         if dim in free_dims(axis):
             places = stripes(axis, dim, m)
-            if len(places):
-                yield _Reading(reader, places)
+            reading = _Reading(reader, places)
+            if len(places) and reading.rows:
+                yield reading
 
 
 def _sample(dim: Dim, readings: Sequence[_Reading], seed: int) -> Scores:

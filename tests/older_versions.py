@@ -1,0 +1,96 @@
+"""What older versions of onnx and onnxruntime get wrong: tests that need it right are expected to fail with them.
+
+conftest.py marks these tests, so that whatever else fails with an old version is ours.
+"""
+
+from __future__ import annotations
+
+import re
+from importlib.metadata import version
+from typing import NamedTuple
+
+import onnx
+
+
+class Fault(NamedTuple):
+    """A fault of a package before some version, and which tests meet it, as a pattern in their ids."""
+
+    package: str
+    mended: str
+    what: str
+    tests: str
+
+
+FAULTS = (
+    Fault(
+        "onnx",
+        "1.19",
+        "the reference of Attention repeats heads in another order",
+        r"test_attention\.py::test_grouped_attention_by_reference",
+    ),
+    Fault(
+        "onnx",
+        "1.19",
+        "the type FLOAT8E8M0 is not known",
+        r"test_element_types_are_those_of_onnx\[openvino\]",
+    ),
+    Fault(
+        "onnx",
+        "1.23",
+        "the references of recurrent operators do not know the layout with batches first",
+        r"test_recurrent\.py::test_batch_first_layout",
+    ),
+    Fault(
+        "onnxruntime",
+        "1.24",
+        "ReduceSum that reduces nothing fails without optimization",
+        r"\[reduce_nothing\]",
+    ),
+    Fault(
+        "onnxruntime",
+        "1.27",
+        "Resize reads the scales of named axes as those of the first axes",
+        r"\[resize_of_named_axes_with_scales\]",
+    ),
+    Fault(
+        "onnxruntime",
+        "1.27",
+        "16-bit activations are rounded in another way without optimization",
+        r"test_a_graph_of_any_format_is_pruned_exactly\[pairs, 16-bit activations",
+    ),
+    Fault(
+        "onnxruntime",
+        "1.27",
+        "QLinearConv takes one zero point for all channels of a weight only",
+        r"test_models_that_are_not_hostile_are_pruned\[prune -c none-quantized\]",
+    ),
+)
+
+
+def is_older(package: str, than: str) -> bool:
+    """Whether a package is of an older version, by its first two numbers."""
+    return _numbers(version(package)) < _numbers(than)
+
+
+def faults(test: str) -> list[str]:
+    """Return what goes wrong in a test with the versions that are installed."""
+    return [
+        f"{fault.package} before {fault.mended}: {fault.what}"
+        for fault in FAULTS
+        if is_older(fault.package, fault.mended) and re.search(fault.tests, test)
+    ]
+
+
+def check_model(proto: onnx.ModelProto) -> None:
+    """Check a model as onnx does, which did not know the second name of the default domain before 1.23."""
+    if is_older("onnx", "1.23"):
+        copy = onnx.ModelProto()
+        copy.CopyFrom(proto)
+        for opset in copy.opset_import:
+            opset.domain = "" if opset.domain == "ai.onnx" else opset.domain
+        proto = copy
+    onnx.checker.check_model(proto, full_check=True)
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(number) for number in version.split(".")[:2])
