@@ -24,18 +24,6 @@ class Fault(NamedTuple):
 FAULTS = (
     Fault(
         "onnx",
-        "1.19",
-        "the reference of Attention repeats heads in another order",
-        r"test_attention\.py::test_grouped_attention_by_reference",
-    ),
-    Fault(
-        "onnx",
-        "1.19",
-        "the type FLOAT8E8M0 is not known",
-        r"test_element_types_are_those_of_onnx\[openvino\]",
-    ),
-    Fault(
-        "onnx",
         "1.23",
         "the references of recurrent operators do not know the layout with batches first",
         r"test_recurrent\.py::test_batch_first_layout",
