@@ -80,6 +80,9 @@ class Model:
             raise ModelError(f"{path}: not an ONNX file, or a truncated one") from error
         model = Model(proto, path)
         model.check()
+        inside = sum(stored_bytes(tensor) for tensor in model.tensors() if tensor.HasField("raw_data"))
+        if inside > path.stat().st_size:
+            raise ModelError(f"{path}: by their shapes its tensors take {inside:,} bytes, more than the file has")
         return model
 
     def check(self) -> None:
@@ -93,14 +96,9 @@ class Model:
             check_form(self.proto)
         except ModelError as error:
             raise ModelError(f"{where}: {error}") from None
-        inside = 0
         for tensor in self.tensors():
             if tensor.data_location == onnx.TensorProto.EXTERNAL:
                 check_length(tensor, self.extent(tensor))
-            elif tensor.HasField("raw_data"):
-                inside += stored_bytes(tensor)
-        if self.path is not None and inside > self.path.stat().st_size:
-            raise ModelError(f"{where}: by their shapes its tensors take {inside:,} bytes, more than the file has")
 
     def inlined(self) -> Model:
         """Return the model with the calls of its own functions replaced by their bodies, or itself if it has none."""

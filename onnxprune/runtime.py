@@ -32,7 +32,7 @@ SILENT = 4
 
 INLINE_LIMIT = 1_900_000_000
 """Bytes up to which a model with external data is put into one message to be run."""
-PLACE = re.compile(r"/\S+:\d+ [^()]*\([^()]*\)(?: const)? ")
+PLACE = re.compile(r"/\S+:\d+ [^()]*\([^()]*\)(?: const)? (?:\[with [^\]]*\] )?")
 """Where in its own source onnxruntime noticed an error: a file and a C++ function."""
 
 

@@ -247,7 +247,7 @@ class Walk:
         if sum(length > 1 for length in tensor.dims) < 2:
             return False
         values = self.model.array(tensor)
-        return bool((values != values.flat[0]).any())
+        return bool(values.size and (values != values.flat[0]).any())
 
 
 def _readers(model: Model) -> dict[str, list[str]]:

@@ -31,6 +31,19 @@ FAULTS = (
     Fault(
         "onnxruntime",
         "1.24",
+        "its quantizer does not write 4-bit weights with onnx from 1.19 on",
+        r"test_quantized_then_pruned\.py::.*\[pairs, 4-bit weights",
+    ),
+    Fault(
+        "onnxruntime",
+        "1.24",
+        "Attention of several query heads for one of keys is computed wrongly",
+        r"test_attention_of_packed_heads\[2\]|test_attention_of_heads_on_their_own_axis\[2-23\]"
+        r"|test_past_that_is_an_input_of_the_model_leaves_the_repetitions",
+    ),
+    Fault(
+        "onnxruntime",
+        "1.24",
         "ReduceSum that reduces nothing fails without optimization",
         r"\[reduce_nothing\]",
     ),
@@ -50,7 +63,8 @@ FAULTS = (
         "onnxruntime",
         "1.27",
         "QLinearConv takes one zero point for all channels of a weight only",
-        r"test_models_that_are_not_hostile_are_pruned\[prune -c none-quantized\]",
+        r"test_models_that_are_not_hostile_are_pruned\[prune -c none-quantized\]"
+        r"|test_quantization_stays_in_the_graph_with_its_integers",
     ),
 )
 
