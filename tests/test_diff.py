@@ -299,7 +299,5 @@ def test_values_that_do_not_fit_their_shape_are_a_mistake_of_the_model(tmp_path:
     def cut(proto: onnx.ModelProto) -> None:
         proto.graph.initializer[0].raw_data = proto.graph.initializer[0].raw_data[:-4]
 
-    with pytest.raises(
-        ModelError, match=r"after\.onnx: tensor 'conv1\.weight': its shape .* takes 864 bytes, and it has"
-    ):
+    with pytest.raises(ModelError, match=r"after\.onnx: tensor 'conv1\.weight': its shape .* takes 864 bytes"):
         between(tmp_path, plain(), edited(cut))
