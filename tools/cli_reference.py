@@ -29,8 +29,8 @@ INTRODUCTION = """\
 `onnxprune COMMAND --help` prints them; `tools/cli_reference.py` writes this page.
 
 `onnxprune MODEL ..` means `onnxprune prune MODEL ..`. Options without a default are off, or not given. Exit codes:
-0 done, 1 it could not be done (one line says why), 2 usage, 130 interrupted, 143 terminated. `onnxprune --version`
-prints the version, `onnxprune --install-completion` makes the Tab key complete commands and options in the shell that
+0 done, 1 it could not be done (one line says why), 2 usage, 130 interrupted. `onnxprune --version` prints
+the version, `onnxprune --install-completion` makes the Tab key complete commands and options in the shell that
 it is called from, and `onnxprune --show-completion` prints the script that does it.
 """
 

@@ -71,20 +71,17 @@ def test_killed_at_fifty_moments_the_old_output_is_there_or_none(folder: Path) -
 
 
 @pytest.mark.parametrize("moments", [4, pytest.param(30, marks=pytest.mark.slow)])
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_interrupted_at_any_moment_it_ends_in_a_line_and_leaves_nothing(
-    number: signal.Signals, code: int, moments: int, folder: Path
-) -> None:
+def test_interrupted_at_any_moment_it_ends_in_a_line_and_leaves_nothing(moments: int, folder: Path) -> None:
     rng, stopped = random.Random(moments), 0
     for _ in range(moments):
         run = started(folder, "-a", "0.6")
         time.sleep(0.05 + rng.random() * 0.8)
-        os.kill(run.pid, number)
+        os.kill(run.pid, signal.SIGINT)
         _, said = run.communicate()
-        assert run.returncode in (0, code)
-        if run.returncode == code:
+        assert run.returncode in (0, 130)
+        if run.returncode == 130:
             stopped += 1
-            assert len(said.strip().splitlines()) == (number == signal.SIGINT), said
+            assert len(said.strip().splitlines()) == 1, said
             assert files(folder) == {"net.onnx", "net.data"} or files(folder) == {"net.onnx", "net.data", *OUTPUTS}
         for name in OUTPUTS:
             (folder / name).unlink(missing_ok=True)
